@@ -1,0 +1,41 @@
+using Starlight.Domain.Content;
+using Starlight.Domain.SharedKernel;
+
+namespace Starlight.Application.Abstractions.Snapshots;
+
+/// <summary>What a Prepare with <c>containerd.io/snapshot.ref</c> asks for.</summary>
+/// <param name="ChainId">The name the layer's snapshot is to be committed under (value of the label).</param>
+/// <param name="ParentChainId">The parent snapshot's name, or null for the lowest layer.</param>
+/// <param name="Labels">All labels of the request, among them the CRI ones (image ref, manifest digest, layer digest).</param>
+public sealed record RemoteLayerRequest(string ChainId, string? ParentChainId, IReadOnlyDictionary<string, string> Labels);
+
+/// <summary>The directories a container on a Starlight image is mounted from.</summary>
+/// <param name="MetadataDirectory">Where the filesystem image is mounted (or, in directory-tree mode, the plain tree).</param>
+/// <param name="GateDirectory">The container's own directory in the arrival gate; null once the image is complete.</param>
+/// <param name="ObjectsDirectory">The object store.</param>
+public sealed record RootFilesystemLayers(string MetadataDirectory, string? GateDirectory, string ObjectsDirectory);
+
+/// <summary>The images that Starlight provides on this worker, as the snapshotter sees them. Safe for concurrent use.</summary>
+public interface IProvidedImages
+{
+    /// <summary>
+    /// True if the layer's chain belongs to an image that Starlight provides (received or being received): the snapshotter then commits it without a Prepare/unpack.
+    /// False makes containerd unpack the layer in the ordinary way; so does any failure.
+    /// </summary>
+    Task<bool> ProvidesAsync(RemoteLayerRequest request, CancellationToken cancellationToken);
+
+    /// <summary>
+    /// Makes the image whose top layer is <paramref name="chainId"/> mountable for the snapshot <paramref name="snapshotKey"/> and returns its layers. Repeating the call
+    /// for the same key gives the same gate directory while it lives. Fails with NotFound or Unavailable.
+    /// </summary>
+    Task<Result<RootFilesystemLayers>> AttachAsync(string chainId, string snapshotKey, CancellationToken cancellationToken);
+
+    /// <summary>The snapshot is gone: its gate directory may go. Unknown keys are ignored.</summary>
+    void Detach(string snapshotKey);
+
+    /// <summary>No snapshot with this chain ID is left: what only its image needs may be freed. Unknown chain IDs are ignored.</summary>
+    Task ReleaseAsync(string chainId, CancellationToken cancellationToken);
+
+    /// <summary>Bytes and inodes that the layer's image occupies on this worker now (objects shared with other images count once, for the oldest).</summary>
+    Task<(long Size, long Inodes)> UsageAsync(string chainId, CancellationToken cancellationToken);
+}
