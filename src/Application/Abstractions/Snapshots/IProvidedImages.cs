@@ -12,8 +12,11 @@ public sealed record RemoteLayerRequest(string ChainId, string? ParentChainId, I
 /// <summary>The directories a container on a Starlight image is mounted from.</summary>
 /// <param name="MetadataDirectory">Where the filesystem image is mounted (or, in directory-tree mode, the plain tree).</param>
 /// <param name="GateDirectory">The container's own directory in the arrival gate; null once the image is complete.</param>
-/// <param name="ObjectsDirectory">The object store.</param>
-public sealed record RootFilesystemLayers(string MetadataDirectory, string? GateDirectory, string ObjectsDirectory);
+/// <param name="ObjectsDirectory">
+/// The object store; null (then the gate is null too) when the metadata directory is complete by itself: a plain tree, or an inner overlay mount that has the object store
+/// and the gate as its own layers.
+/// </param>
+public sealed record RootFilesystemLayers(string MetadataDirectory, string? GateDirectory, string? ObjectsDirectory);
 
 /// <summary>The images that Starlight provides on this worker, as the snapshotter sees them. Safe for concurrent use.</summary>
 public interface IProvidedImages

@@ -1,0 +1,87 @@
+using Starlight.Application.Abstractions.Snapshots;
+using Starlight.Domain.SharedKernel;
+using Starlight.Domain.Snapshots;
+
+namespace Starlight.Application.Snapshots;
+
+/// <summary>
+/// Turns what lies below a snapshot into a mount. Ordinary layers only: exactly what the overlayfs snapshotter answers (containerd snapshots/overlay/overlay.go, mounts).
+/// With a provided image at the bottom (ADR 0008):
+/// <code>
+/// lowerdir=L3:L2:METADATA::GATE::OBJECTS     leftmost = topmost; "::" = data-only layers, always last
+/// lowerdir=L3:L2:METADATA                    the metadata directory is complete by itself
+/// </code>
+/// </summary>
+internal static class MountPlan
+{
+    /// <summary>
+    /// Most bytes of mount options: one page with its final NUL, what mount(2) copies. containerd shortens longer lists of ordinary layers by changing directory,
+    /// but not lists with data-only layers (mount_linux.go, compactLowerdirOption).
+    /// </summary>
+    private const int MaxOptionBytes = 4095;
+
+    public static Result<IReadOnlyList<SnapshotMount>> Build(
+        Snapshot snapshot, IReadOnlyList<long> ordinary, RootFilesystemLayers? provided, ISnapshotDirectories directories)
+    {
+        bool writable = snapshot.Kind == SnapshotKind.Active;
+        List<string> lower = [.. ordinary.Select(directories.Contents)];
+        List<string> dataOnly = [];
+        if (provided is not null)
+        {
+            lower.Add(provided.MetadataDirectory);
+            dataOnly.AddRange(new[] { provided.GateDirectory, provided.ObjectsDirectory }.OfType<string>());
+            if (lower.Concat(dataOnly).FirstOrDefault(path => path.AsSpan().ContainsAny(':', ',', '\\')) is { } unusable)
+            {
+                return new Error(
+                    "Snapshot.PathNotMountable", $"{unusable} cannot be an overlay layer because its path contains ':', ',' or '\\': move Starlight's directories", ErrorKind.Unsupported);
+            }
+        }
+
+        if (lower.Count == 0)
+        {
+            return Bind(directories.Contents(snapshot.Id), writable);
+        }
+
+        if (!writable && lower.Count == 1 && dataOnly.Count == 0)
+        {
+            // Overlay refuses a single lower directory without an upper one.
+            return Bind(lower[0], writable: false);
+        }
+
+        List<string> options = [];
+        if (directories.Overlay.IndexOff)
+        {
+            options.Add("index=off");
+        }
+
+        if (directories.Overlay.UserXattr)
+        {
+            if (dataOnly.Count > 0)
+            {
+                return new Error(
+                    "Snapshot.UserNamespace", "overlay has no data-only layers in a user namespace: run the daemon outside of one", ErrorKind.Unsupported);
+            }
+
+            options.Add("userxattr");
+        }
+
+        if (writable)
+        {
+            options.Add($"workdir={directories.Work(snapshot.Id)}");
+            options.Add($"upperdir={directories.Contents(snapshot.Id)}");
+        }
+
+        options.Add($"lowerdir={string.Join(':', lower)}{string.Concat(dataOnly.Select(path => $"::{path}"))}");
+        if (dataOnly.Count > 0 && options.Sum(option => System.Text.Encoding.UTF8.GetByteCount(option) + 1) - 1 > MaxOptionBytes)
+        {
+            return new Error(
+                "Snapshot.TooManyLayers",
+                $"{ordinary.Count} layers on top of a Starlight image do not fit into one mount ({MaxOptionBytes} bytes of options): squash some of them",
+                ErrorKind.ResourceExhausted);
+        }
+
+        return new[] { new SnapshotMount("overlay", "overlay", options) };
+    }
+
+    private static SnapshotMount[] Bind(string directory, bool writable) => [new("bind", directory, [writable ? "rw" : "ro", "rbind"])];
+}
