@@ -1,0 +1,11 @@
+using Starlight.Domain.Content;
+
+namespace Starlight.Domain.Bundles;
+
+/// <summary>An image that is wanted, as the planner sees it.</summary>
+/// <param name="Contents">Every distinct non-empty content in the canonical order of the image's filesystem image. Positions in this list are what a bundle names contents by.</param>
+/// <param name="Order">
+/// Which contents to send first. Digests that no wanted image has (from a trace of an older version) are passed over; contents that are not named follow in canonical order.
+/// </param>
+/// <param name="HotCount">How many of the first entries of <paramref name="Order"/> a starting container is expected to open.</param>
+public sealed record OrderedImage(IReadOnlyList<ContentRef> Contents, IReadOnlyList<Digest> Order, int HotCount = 0);
