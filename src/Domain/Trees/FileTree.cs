@@ -1,47 +1,8 @@
-using Starlight.Domain.Content;
+using System.Diagnostics.CodeAnalysis;
 
 namespace Starlight.Domain.Trees;
 
-/// <summary>
-/// An inode of a merged tree. Two names of one hard link are the same <see cref="Inode"/> object. Immutable but for the children of a
-/// directory, which only <c>TreeMerger</c> and <see cref="FileTree"/>'s builders change.
-/// </summary>
-public sealed class Inode
-{
-    /// <summary><see cref="FileKind.HardLink"/> never occurs here.</summary>
-    public required FileKind Kind { get; init; }
-
-    /// <summary>07777, no type bits.</summary>
-    public required ushort Mode { get; init; }
-
-    public uint Uid { get; init; }
-
-    public uint Gid { get; init; }
-
-    public long MtimeSeconds { get; init; }
-
-    public uint MtimeNanoseconds { get; init; }
-
-    /// <summary>Length of a regular file's content in bytes.</summary>
-    public long Size { get; init; }
-
-    /// <summary>sha256 of a regular file's content; default for other kinds.</summary>
-    public Digest Content { get; init; }
-
-    public PosixPath LinkTarget { get; init; }
-
-    public uint DeviceMajor { get; init; }
-
-    public uint DeviceMinor { get; init; }
-
-    /// <summary>Sorted by name, each name once.</summary>
-    public IReadOnlyList<Xattr> Xattrs { get; init; } = [];
-
-    /// <summary>Names of a directory in byte order (<see cref="PosixPath"/> order); null for every other kind.</summary>
-    public SortedDictionary<PosixPath, Inode>? Children { get; init; }
-}
-
-/// <summary>The tree a container sees: all layers applied, whiteouts and opaque directories resolved.</summary>
+/// <summary>The tree a container sees: all layers applied, whiteouts and opaque directories resolved. Immutable.</summary>
 /// <param name="Root">The root directory.</param>
 public sealed record FileTree(Inode Root)
 {
@@ -55,11 +16,32 @@ public sealed record FileTree(Inode Root)
             yield return next;
             if (next.Inode.Children is { } children)
             {
-                foreach ((PosixPath name, Inode child) in children.Reverse())
+                for (int i = children.Count - 1; i >= 0; i--)
                 {
-                    pending.Push((next.Path.Append(name), child));
+                    pending.Push((next.Path.Append(children[i].Key), children[i].Value));
                 }
             }
         }
+    }
+
+    /// <summary>The inode at a clean path. Symlinks are not followed.</summary>
+    public bool TryFind(PosixPath path, [NotNullWhen(true)] out Inode? inode)
+    {
+        inode = Root;
+        if (path.IsEmpty)
+        {
+            return true;
+        }
+
+        foreach (string name in path.Raw.Split('/'))
+        {
+            if (inode?.Children is null || !inode.Children.TryGetValue(PosixPath.FromRaw(name), out inode))
+            {
+                inode = null;
+                return false;
+            }
+        }
+
+        return inode is not null;
     }
 }
