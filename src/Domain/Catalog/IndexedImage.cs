@@ -1,5 +1,7 @@
+using Starlight.Domain.Bundles;
 using Starlight.Domain.Content;
 using Starlight.Domain.Images;
+using Starlight.Domain.References;
 using Starlight.Domain.SharedKernel;
 
 namespace Starlight.Domain.Catalog;
@@ -28,14 +30,14 @@ public sealed class IndexedImage
     /// <summary>The filesystem image: the merged tree without contents.</summary>
     public required ReadOnlyMemory<byte> Filesystem { get; init; }
 
-    /// <summary>The image's self-contained part of a bundle header, ready to be sent (docs/formats/delta-bundle.md).</summary>
-    public required ReadOnlyMemory<byte> Unit { get; init; }
-
     /// <summary>Blob digests, base first. One blob may occur more than once.</summary>
     public required IReadOnlyList<Digest> Layers { get; init; }
 
     /// <summary>The order in which contents are sent: indexes into the canonical content list, each exactly once.</summary>
     public required IReadOnlyList<int> Order { get; init; }
+
+    /// <summary>The first so many of <see cref="Order"/> are expected to be opened while a container starts.</summary>
+    public required int HotCount { get; init; }
 
     /// <summary>Names of the tree that are not directories.</summary>
     public required int FileCount { get; init; }
@@ -54,6 +56,7 @@ public sealed class IndexedImage
     {
         Check(Content.Digest.Of(Manifest.Span) == Digest, "its manifest does not have the digest it is stored under");
         Check(Content.Digest.Of(Filesystem.Span) == FilesystemDigest, "its filesystem image does not have the digest it is stored under");
+        Check(HotCount >= 0 && HotCount <= Order.Count, "it has more hot contents than contents");
         bool[] seen = new bool[Order.Count];
         foreach (int index in Order)
         {
@@ -63,6 +66,19 @@ public sealed class IndexedImage
 
         return this;
     }
+
+    /// <summary>What a bundle says about this image when it was asked for as <paramref name="reference"/>, which <paramref name="index"/> resolves.</summary>
+    public BundleImage ForBundle(ImageReference reference, IndexedIndex? index) => new()
+    {
+        Reference = reference.ToString(),
+        Index = index?.Raw,
+        IndexMediaType = index?.MediaType,
+        Manifest = Manifest,
+        ManifestMediaType = MediaType,
+        Config = Config,
+        FilesystemImage = Filesystem,
+        FilesystemDigest = FilesystemDigest,
+    };
 
     private void Check(bool holds, string why)
     {

@@ -100,6 +100,29 @@ public sealed class ContentStore : IContentStore, IDisposable
         }
     }
 
+    public ReadOnlyMemory<byte>? Peek(Digest content, long offset, int maxLength)
+    {
+        if (!Contains(content))
+        {
+            return null;
+        }
+
+        using Stream stream = new ZstdDecompressionStream(new FileStream(PathOf(content), FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete, bufferSize: 0));
+        byte[] buffer = new byte[maxLength];
+        for (long skip = offset; skip > 0;)
+        {
+            int skipped = stream.Read(buffer, 0, (int)Math.Min(skip, buffer.Length));
+            if (skipped == 0)
+            {
+                return ReadOnlyMemory<byte>.Empty;
+            }
+
+            skip -= skipped;
+        }
+
+        return buffer.AsMemory(0, stream.ReadAtLeast(buffer, maxLength, throwOnEndOfStream: false));
+    }
+
     public Task FlushAsync(CancellationToken cancellationToken) => Task.Run(
         () =>
         {

@@ -20,6 +20,9 @@ public interface IContentStore
 
     IContentIntake OpenIntake();
 
+    /// <summary>Up to <paramref name="maxLength"/> bytes of a content; fewer only at its end. Null if it is not there.</summary>
+    ReadOnlyMemory<byte>? Peek(Digest content, long offset, int maxLength);
+
     /// <summary>Makes everything taken in so far survive a power failure: call it before the catalog says that the contents are here.</summary>
     Task FlushAsync(CancellationToken cancellationToken);
 }
