@@ -1,0 +1,80 @@
+using System.Text;
+using Starlight.Domain.Content;
+using Starlight.Domain.Images;
+using Starlight.Domain.Ordering;
+using Starlight.Domain.Trees;
+
+namespace Starlight.Domain.UnitTests.Ordering;
+
+/// <summary>An image made up in a test: a tree with contents that can be peeked at, and a configuration.</summary>
+internal sealed class SmallImage
+{
+    private readonly Inode _root = Directory();
+    private readonly Dictionary<Digest, byte[]> _contents = [];
+    private readonly Dictionary<Digest, string> _paths = [];
+
+    public FileTree Tree => new(_root);
+
+    public SmallImage File(string path, string content, ushort mode = 0x1a4) => File(path, Encoding.UTF8.GetBytes(content), mode);
+
+    public SmallImage Program(string path, byte[] content) => File(path, content, 0x1ed);
+
+    public SmallImage Program(string path, string content) => File(path, content, 0x1ed);
+
+    public SmallImage File(string path, byte[] content, ushort mode)
+    {
+        Digest digest = Digest.Of(content);
+        _contents[digest] = content;
+        _paths.TryAdd(digest, path);
+        return Add(path, new Inode { Kind = FileKind.Regular, Mode = mode, Size = content.Length, Content = digest });
+    }
+
+    public SmallImage Symlink(string path, string target) =>
+        Add(path, new Inode { Kind = FileKind.Symlink, Mode = 0x1ff, LinkTarget = PosixPath.FromText(target) });
+
+    /// <summary>Paths of the hot contents in order.</summary>
+    public string[] Hot(string[] entrypoint, string[]? command = null, string[]? environment = null, string workingDirectory = "", Func<string, bool>? canPeek = null)
+    {
+        ContentOrder order = Order(entrypoint, command, environment, workingDirectory, canPeek);
+        return [.. order.Digests.Take(order.HotCount).Select(d => _paths[d])];
+    }
+
+    public string[] All(string[] entrypoint) => [.. Order(entrypoint).Digests.Select(d => _paths[d])];
+
+    public ContentOrder Order(string[] entrypoint, string[]? command = null, string[]? environment = null, string workingDirectory = "", Func<string, bool>? canPeek = null)
+    {
+        ImageConfig config = new(ReadOnlyMemory<byte>.Empty, new Platform("linux", "amd64"), [], entrypoint, command ?? [], environment ?? [], workingDirectory);
+        return ContentOrder.ForImage(Tree, config, (digest, offset, length) =>
+        {
+            byte[] content = _contents[digest];
+            if (canPeek?.Invoke(_paths[digest]) == false)
+            {
+                return null;
+            }
+
+            int start = (int)Math.Min(offset, content.Length);
+            return content.AsMemory(start, Math.Min(length, content.Length - start));
+        });
+    }
+
+    private static Inode Directory() => new() { Kind = FileKind.Directory, Mode = 0x1ed, Children = [] };
+
+    private SmallImage Add(string path, Inode inode)
+    {
+        Inode directory = _root;
+        PosixPath clean = PosixPath.FromText(path).Clean();
+        foreach (string name in clean.Parent.Raw.Split('/', StringSplitOptions.RemoveEmptyEntries))
+        {
+            PosixPath key = PosixPath.FromRaw(name);
+            if (!directory.Children!.TryGetValue(key, out Inode? child))
+            {
+                directory.Children.Add(key, child = Directory());
+            }
+
+            directory = child;
+        }
+
+        directory.Children![clean.Name] = inode;
+        return this;
+    }
+}
