@@ -1,6 +1,6 @@
 namespace Starlight.Domain.Content;
 
-/// <summary>A content by name and length. Lists of these describe what an image needs, in the canonical order of its filesystem image.</summary>
-/// <param name="Digest">sha256 of the whole content.</param>
-/// <param name="Size">Length in bytes; never 0 in a content list (empty files need nothing).</param>
+/// <summary>A content by name and length: what a plan, a table or an object store needs to know of a file's bytes.</summary>
+/// <param name="Digest">sha256 of the bytes.</param>
+/// <param name="Size">Their number.</param>
 public readonly record struct ContentRef(Digest Digest, long Size);

@@ -3,16 +3,27 @@ using Starlight.Domain.Trees;
 
 namespace Starlight.Application.Abstractions.Images;
 
-/// <summary>Builds and reads filesystem images (docs/formats/filesystem-image.md): the merged tree of an image as one EROFS image without file data.</summary>
+/// <summary>What a filesystem image says about the files of a container, without its tree.</summary>
+/// <param name="Digest">sha256 of the image's bytes: the Merkle root of every attribute and content below it.</param>
+/// <param name="Contents">
+/// Every distinct non-empty content in canonical order: depth first, names in byte order, each at its first occurrence.
+/// The index in this list is how other formats name a content in short.
+/// </param>
+public sealed record FilesystemImageContents(Digest Digest, IReadOnlyList<ContentRef> Contents);
+
+/// <summary>
+/// Turns merged trees into filesystem images and back (docs/formats/filesystem-image.md). Pure functions of their arguments; safe for
+/// concurrent use. Images of other origin fail with <c>FilesystemImage.Malformed</c> (DataCorrupt), trees beyond the format's limits with
+/// <c>FilesystemImage.TreeUnsupported</c> (ResourceExhausted), both as <see cref="Starlight.Domain.SharedKernel.FailureException"/>.
+/// </summary>
 public interface IFilesystemImages
 {
-    /// <summary>Deterministic: the same tree gives the same bytes on every machine.</summary>
+    /// <summary>The image of a tree. The same tree gives the same bytes on every machine.</summary>
     ReadOnlyMemory<byte> Build(FileTree tree);
 
-    /// <summary>Every distinct non-empty content in canonical order: depth-first walk, names in byte order, first occurrence.</summary>
-    /// <exception cref="Starlight.Domain.SharedKernel.FailureException">DataCorrupt <c>FilesystemImage.Malformed</c>.</exception>
-    IReadOnlyList<ContentRef> ReadContents(ReadOnlyMemory<byte> image);
+    /// <summary>Digest and content list of an image. The bytes are treated as hostile.</summary>
+    FilesystemImageContents ReadContents(ReadOnlyMemory<byte> image);
 
-    /// <exception cref="Starlight.Domain.SharedKernel.FailureException">DataCorrupt <c>FilesystemImage.Malformed</c>.</exception>
+    /// <summary>The whole tree of an image. The bytes are treated as hostile.</summary>
     FileTree ReadTree(ReadOnlyMemory<byte> image);
 }

@@ -1,0 +1,21 @@
+using Starlight.Domain.Catalog;
+using Starlight.Domain.Content;
+
+namespace Starlight.Application.Abstractions.Catalog;
+
+/// <summary>
+/// The images that this proxy has indexed: the write side. Safe for concurrent use, also by several proxies on one database.
+/// Fails with Unavailable <c>Catalog.Unavailable</c> when the database cannot be reached.
+/// </summary>
+public interface IImageCatalog
+{
+    Task<IndexedImage?> FindImageAsync(Digest manifest, CancellationToken cancellationToken);
+
+    Task<IndexedLayer?> FindLayerAsync(Digest blob, CancellationToken cancellationToken);
+
+    /// <summary>
+    /// Stores everything of <paramref name="notification"/> in one transaction and lets the tag stand for its images. What is stored
+    /// already stays as it is; repeating the call changes nothing.
+    /// </summary>
+    Task RecordAsync(Notification notification, CancellationToken cancellationToken);
+}

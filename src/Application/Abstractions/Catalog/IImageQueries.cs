@@ -1,0 +1,29 @@
+using Starlight.Domain.Catalog;
+using Starlight.Domain.Content;
+using Starlight.Domain.Images;
+using Starlight.Domain.References;
+
+namespace Starlight.Application.Abstractions.Catalog;
+
+/// <summary>What a name stands for on one platform.</summary>
+/// <param name="Manifest">The image.</param>
+/// <param name="Index">The index that lists it under this name; null if the name stands for the manifest itself.</param>
+public sealed record NamedImage(Digest Manifest, Digest? Index);
+
+/// <summary>Lookups of the catalog's read side: which image a name or a digest stands for. Safe for concurrent use.</summary>
+public interface IImageQueries
+{
+    /// <summary>Every platform that the tag of <paramref name="reference"/> was notified for.</summary>
+    Task<IReadOnlyDictionary<Platform, NamedImage>> FindByTagAsync(ImageReference reference, CancellationToken cancellationToken);
+
+    /// <summary>
+    /// The platforms of an image named by the digest of its manifest or of an index that lists it. Empty if neither is known. Tags that
+    /// moved on do not matter: an image stays known under its digests.
+    /// </summary>
+    Task<IReadOnlyDictionary<Platform, NamedImage>> FindByDigestAsync(Digest manifestOrIndex, CancellationToken cancellationToken);
+
+    Task<IndexedIndex?> FindIndexAsync(Digest index, CancellationToken cancellationToken);
+
+    /// <summary>The header unit that notify prepared for an image under a name; null if it was notified under other names only.</summary>
+    Task<ImageUnit?> FindUnitAsync(Digest manifest, string reference, Digest? index, CancellationToken cancellationToken);
+}

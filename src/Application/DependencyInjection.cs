@@ -1,0 +1,44 @@
+using FluentValidation;
+using MediatR;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using Starlight.Application.Behaviours;
+
+namespace Starlight.Application;
+
+public static class DependencyInjection
+{
+    /// <summary>
+    /// Registers every use case. Handlers are created when their request is first sent, so a host only has to provide the ports of the
+    /// use cases it offers; sending one whose ports are absent fails with a message that names the port.
+    /// </summary>
+    public static IServiceCollection AddApplication(this IServiceCollection services)
+    {
+        services.TryAddSingleton(TimeProvider.System);
+        services.AddTransient<ServiceFactory>(provider => provider.GetRequiredService);
+        services.AddScoped<IMediator, Mediator>();
+
+        // The pipeline around every use case, outermost first.
+        services.AddTransient(typeof(IPipelineBehavior<,>), typeof(LoggingBehaviour<,>));
+        services.AddTransient(typeof(IPipelineBehavior<,>), typeof(FailureBehaviour<,>));
+        services.AddTransient(typeof(IPipelineBehavior<,>), typeof(ValidationBehaviour<,>));
+
+        ServiceCollection scanned = new();
+        scanned.Scan(scan => scan.FromAssemblies(typeof(DependencyInjection).Assembly)
+            .AddClasses(c => c.AssignableTo(typeof(IRequestHandler<,>)), publicOnly: false).AsImplementedInterfaces().WithTransientLifetime()
+            .AddClasses(c => c.AssignableTo(typeof(IValidator<>)), publicOnly: false).AsImplementedInterfaces().WithTransientLifetime());
+        foreach (ServiceDescriptor descriptor in scanned)
+        {
+            services.Add(Deferred(descriptor));
+        }
+
+        return services;
+    }
+
+    /// <summary>Hides the constructor from the container's start-up validation, which would ask for the ports of all use cases.</summary>
+    private static ServiceDescriptor Deferred(ServiceDescriptor descriptor)
+    {
+        ObjectFactory factory = ActivatorUtilities.CreateFactory(descriptor.ImplementationType!, Type.EmptyTypes);
+        return ServiceDescriptor.Describe(descriptor.ServiceType, provider => factory(provider, null), descriptor.Lifetime);
+    }
+}

@@ -1,0 +1,118 @@
+using Starlight.Application.Abstractions.Catalog;
+using Starlight.Application.Abstractions.Images;
+using Starlight.Domain.Catalog;
+using Starlight.Domain.Content;
+using Starlight.Domain.Images;
+using Starlight.Domain.Ordering;
+using Starlight.Domain.SharedKernel;
+using Starlight.Domain.Trees;
+
+namespace Starlight.Application.Notify;
+
+/// <param name="Layers">As the manifest lists them; none for an image that was complete already.</param>
+internal sealed record IndexingOutcome(IndexedImage Image, bool IsNew, IReadOnlyList<ReadLayer> Layers);
+
+/// <summary>Turns a resolved image into what the catalog stores. Writes nothing but contents.</summary>
+internal sealed class ImageIndexer(LayerIndexer layers, IFilesystemImages filesystems, IContentStore contents, TimeProvider time)
+{
+    /// <summary>
+    /// 1. read the layers that are not known; 2. compare them with the configuration; 3. merge them into one tree; 4. make the filesystem image and compare it
+    /// with what the converter promised; 5. decide the order of the contents.
+    /// </summary>
+    public async Task<IndexingOutcome> IndexAsync(Func<IImageSource> open, ResolvedImage resolved, IProgress<NotifyProgress> progress, CancellationToken cancellationToken)
+    {
+        if (resolved.Known is { } known && IsComplete(known))
+        {
+            return new IndexingOutcome(known, IsNew: false, []);
+        }
+
+        ImageManifest manifest = resolved.Manifest ?? ImageManifest.Parse(resolved.Known!.Manifest, resolved.Known.MediaType).Value;
+        ImageConfig config = resolved.Config ?? ImageConfig.Parse(resolved.Known!.Config).Value;
+        if (manifest.Layers.Count != config.DiffIds.Count)
+        {
+            throw new FailureException(NotifyErrors.DiffIdCount(manifest.Digest, config.DiffIds.Count, manifest.Layers.Count));
+        }
+
+        // 1.
+        ReadLayer[] read = await ReadLayersAsync(open, manifest, progress, cancellationToken);
+
+        // 2.
+        for (int i = 0; i < read.Length; i++)
+        {
+            if (read[i].Layer.DiffId != config.DiffIds[i])
+            {
+                throw new FailureException(NotifyErrors.DiffId(read[i].Layer.Digest, read[i].Layer.DiffId, config.DiffIds[i]));
+            }
+        }
+
+        // 3.
+        progress.Report(new NotifyProgress(NotifyStage.Merging, manifest.Digest));
+        FileTree tree = TreeMerger.Merge(read.Select(l => l.Entries)).Value;
+
+        // 4.
+        ReadOnlyMemory<byte> filesystem = filesystems.Build(tree);
+        FilesystemImageContents names = filesystems.ReadContents(filesystem);
+        if (manifest.Annotations.TryGetValue(StarlightAnnotations.FilesystemDigest, out string? promised) && promised != names.Digest.ToString())
+        {
+            throw new FailureException(NotifyErrors.FilesystemDigest(manifest.Digest, promised, names.Digest));
+        }
+
+        // 5.
+        ContentOrder order = ContentOrder.ForImage(tree, config, contents.Peek);
+        Dictionary<Digest, int> positions = names.Contents.Select((content, index) => (content.Digest, index)).ToDictionary(p => p.Digest, p => p.index);
+        IndexedImage image = new()
+        {
+            Digest = manifest.Digest,
+            Platform = resolved.Platform,
+            MediaType = manifest.MediaType,
+            Manifest = manifest.Raw,
+            Config = config.Raw,
+            FilesystemDigest = names.Digest,
+            Filesystem = filesystem,
+            Layers = [.. manifest.Layers.Select(l => l.Digest)],
+            Order = [.. order.Digests.Select(d => positions[d])],
+            HotCount = order.HotCount,
+            FileCount = tree.Walk().Count(e => e.Inode.Kind != FileKind.Directory),
+            ContentBytes = names.Contents.Sum(c => c.Size),
+            IndexedAt = time.GetUtcNow(),
+        };
+        return new IndexingOutcome(image.Verified(), IsNew: resolved.Known is null, read);
+    }
+
+    private bool IsComplete(IndexedImage image) => filesystems.ReadContents(image.Filesystem).Contents.All(c => contents.Contains(c.Digest));
+
+    private async Task<ReadLayer[]> ReadLayersAsync(Func<IImageSource> open, ImageManifest manifest, IProgress<NotifyProgress> progress, CancellationToken cancellationToken)
+    {
+        // The first failure stops the other reads; LayerIndexer limits how many run at a time.
+        using CancellationTokenSource stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        Task<ReadLayer>[] reads = [.. manifest.Layers.Select(layer => ReadAsync(layer))];
+        try
+        {
+            return await Task.WhenAll(reads);
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            // WhenAll reports the first faulted task only if no earlier one was cancelled because of it.
+            throw reads.Select(r => r.Exception?.InnerException).First(e => e is not null)!;
+        }
+
+        async Task<ReadLayer> ReadAsync(Descriptor layer)
+        {
+            try
+            {
+                LayerProgress layerProgress = new(progress, layer);
+                return await layers.IndexAsync(open, layer, layerProgress, stop.Token);
+            }
+            catch
+            {
+                await stop.CancelAsync();
+                throw;
+            }
+        }
+    }
+
+    private sealed class LayerProgress(IProgress<NotifyProgress> progress, Descriptor layer) : IProgress<long>
+    {
+        public void Report(long value) => progress.Report(new NotifyProgress(NotifyStage.Layer, layer.Digest, value, layer.Size));
+    }
+}

@@ -1,0 +1,60 @@
+using Starlight.Application.Abstractions.Catalog;
+using Starlight.Application.Abstractions.Images;
+using Starlight.Domain.Catalog;
+using Starlight.Domain.Content;
+using Starlight.Domain.Images;
+using Starlight.Domain.Trees;
+
+namespace Starlight.Application.Notify;
+
+/// <param name="IsNew">It was read from the registry by this run.</param>
+/// <param name="Added">Contents that the store did not hold before, and their bytes.</param>
+internal sealed record ReadLayer(IndexedLayer Layer, IReadOnlyList<LayerEntry> Entries, bool IsNew, (long Count, long Bytes) Added);
+
+/// <summary>
+/// Reads layers: once each, however many images and callers want one, and never again while the catalog knows it and the content store holds what is
+/// in it. A layer whose contents have gone missing is read again. At most <see cref="ParallelLayers"/> are read at a time, which bounds memory.
+/// </summary>
+internal sealed class LayerIndexer(IImageCatalog catalog, IContentStore contents, ILayerScanner scanner)
+{
+    /// <summary>Decompressing and hashing keep one core busy each; the registry is near. Two also hide each other's waits.</summary>
+    public const int ParallelLayers = 2;
+
+    private readonly SharedWork<Digest, long, ReadLayer> _reads = new();
+    private readonly SemaphoreSlim _slots = new(ParallelLayers);
+
+    /// <param name="open">
+    /// Opens the source of the image. Called for the run itself, because the run may outlive the caller that started it.
+    /// </param>
+    public Task<ReadLayer> IndexAsync(Func<IImageSource> open, Descriptor layer, IProgress<long> progress, CancellationToken cancellationToken) =>
+        _reads.RunAsync(layer.Digest, (audience, token) => RunAsync(open, layer, audience, token), progress, cancellationToken);
+
+    private async Task<ReadLayer> RunAsync(Func<IImageSource> open, Descriptor descriptor, IProgress<long> progress, CancellationToken cancellationToken)
+    {
+        await _slots.WaitAsync(cancellationToken);
+        try
+        {
+            if (await catalog.FindLayerAsync(descriptor.Digest, cancellationToken) is { } known)
+            {
+                IReadOnlyList<LayerEntry> entries = scanner.DecodeIndex(known.Index);
+                if (entries.All(e => e.Kind != FileKind.Regular || e.Size == 0 || contents.Contains(e.Content)))
+                {
+                    return new ReadLayer(known, entries, IsNew: false, default);
+                }
+            }
+
+            await using IImageSource source = open();
+            await using Stream blob = await source.OpenBlobAsync(descriptor, cancellationToken);
+            await using ProgressStream counted = new(blob, progress);
+            await using IContentIntake intake = contents.OpenIntake();
+            LayerScan scan = await scanner.ScanAsync(counted, descriptor.MediaType, intake, cancellationToken);
+            byte[] index = scanner.EncodeIndex(scan.Entries);
+            IndexedLayer layer = new(descriptor.Digest, scan.DiffId, descriptor.Size, scan.UncompressedSize, scan.IsEStargz, index);
+            return new ReadLayer(layer, scan.Entries, IsNew: true, intake.Added);
+        }
+        finally
+        {
+            _slots.Release();
+        }
+    }
+}

@@ -1,0 +1,88 @@
+using Starlight.Application.Abstractions.Catalog;
+using Starlight.Application.Abstractions.Images;
+using Starlight.Domain.Bundles;
+using Starlight.Domain.Catalog;
+using Starlight.Domain.Images;
+using Starlight.Domain.References;
+
+namespace Starlight.Application.Notify;
+
+/// <summary>Runs notifies: one run at a time for the same reference, platforms and access, shared by all who ask meanwhile.</summary>
+internal sealed class SharedNotifications(
+    IImageTransports transports, ImageResolver resolver, ImageIndexer indexer, IImageCatalog catalog, IImageQueries queries, IContentStore contents, IBundleFormat format, TimeProvider time)
+{
+    private readonly SharedWork<(ImageReference Reference, string Platforms, bool Insecure), NotifyProgress, NotifyReport> _runs = new();
+
+    public Task<NotifyReport> RunAsync(NotifyImageCommand command, CancellationToken cancellationToken)
+    {
+        string platforms = string.Join(',', command.Platforms.Select(p => p.ToString()).Distinct().Order(StringComparer.Ordinal));
+        return _runs.RunAsync(
+            (command.Reference, platforms, command.Insecure),
+            (progress, token) => NotifyAsync(command.Reference, [.. command.Platforms.Distinct()], command.Insecure, progress, token),
+            command.Progress,
+            cancellationToken);
+    }
+
+    /// <summary>1. resolve; 2. index every image; 3. encode the header units; 4. store everything at once.</summary>
+    private async Task<NotifyReport> NotifyAsync(
+        ImageReference reference, IReadOnlyList<Platform> platforms, bool insecure, IProgress<NotifyProgress> progress, CancellationToken cancellationToken)
+    {
+        long started = time.GetTimestamp();
+        RegistryAccess access = new(insecure);
+
+        // 1.
+        ResolvedReference resolved;
+        await using (IImageSource source = transports.OpenSource(reference, access))
+        {
+            resolved = await resolver.ResolveAsync(source, platforms, cancellationToken);
+        }
+
+        progress.Report(new NotifyProgress(NotifyStage.Resolved, resolved.Digest, Total: resolved.Images.Count));
+
+        // 2. One image after the other: their layers are read in parallel.
+        List<IndexingOutcome> outcomes = [];
+        foreach (ResolvedImage image in resolved.Images)
+        {
+            // A tag that moves meanwhile does not matter: blobs are named by digest.
+            outcomes.Add(await indexer.IndexAsync(() => transports.OpenSource(reference, access), image, progress, cancellationToken));
+        }
+
+        // 3.
+        progress.Report(new NotifyProgress(NotifyStage.Storing, resolved.Digest));
+        List<ImageUnit> units = [];
+        foreach (IndexedImage image in outcomes.Select(o => o.Image))
+        {
+            units.Add(await queries.FindUnitAsync(image.Digest, reference.ToString(), resolved.Index?.Digest, cancellationToken)
+                ?? new ImageUnit(image.Digest, reference.ToString(), resolved.Index?.Digest, format.EncodeUnit(image.ForBundle(reference, resolved.Index))));
+        }
+
+        // 4. Contents first: the catalog must never promise what a power failure could take back.
+        await contents.FlushAsync(cancellationToken);
+        ReadLayer[] newLayers = [.. outcomes.SelectMany(o => o.Layers).Where(l => l.IsNew).DistinctBy(l => l.Layer.Digest)];
+        await catalog.RecordAsync(
+            new Notification(
+                reference,
+                resolved.Index,
+                [.. resolved.Images.Select(i => new PlatformImage(i.Platform, i.Digest))],
+                [.. outcomes.Where(o => o.IsNew).Select(o => o.Image)],
+                [.. newLayers.Select(l => l.Layer)],
+                units),
+            cancellationToken);
+        return new NotifyReport(
+            reference,
+            resolved.Digest,
+            [.. resolved.Images.Zip(outcomes, Describe)],
+            resolved.Skipped,
+            newLayers.Sum(l => l.Added.Count),
+            newLayers.Sum(l => l.Added.Bytes),
+            time.GetElapsedTime(started));
+    }
+
+    private static NotifiedImage Describe(ResolvedImage resolved, IndexingOutcome outcome)
+    {
+        IndexedImage image = outcome.Image;
+        int newLayers = outcome.Layers.Count(l => l.IsNew);
+        return new NotifiedImage(
+            resolved.Platform, image.Digest, image.FilesystemDigest, outcome.IsNew, newLayers, image.Layers.Count - newLayers, image.FileCount, image.ContentCount, image.ContentBytes);
+    }
+}

@@ -1,0 +1,90 @@
+using Starlight.Domain.Bundles;
+using Starlight.Domain.Content;
+using Starlight.Domain.Images;
+using Starlight.Domain.References;
+using Starlight.Domain.SharedKernel;
+
+namespace Starlight.Domain.Catalog;
+
+/// <summary>
+/// An image that the proxy can deliver: one manifest for one platform, everything a worker needs but the contents themselves. Immutable;
+/// its identity is the manifest's digest, which covers all of it.
+/// </summary>
+public sealed class IndexedImage
+{
+    public required Digest Digest { get; init; }
+
+    public required Platform Platform { get; init; }
+
+    public required string MediaType { get; init; }
+
+    /// <summary>The manifest byte for byte as the registry served it.</summary>
+    public required ReadOnlyMemory<byte> Manifest { get; init; }
+
+    /// <summary>The configuration byte for byte as the registry served it.</summary>
+    public required ReadOnlyMemory<byte> Config { get; init; }
+
+    /// <summary>sha256 of the filesystem image.</summary>
+    public required Digest FilesystemDigest { get; init; }
+
+    /// <summary>The filesystem image: the merged tree without contents.</summary>
+    public required ReadOnlyMemory<byte> Filesystem { get; init; }
+
+    /// <summary>Blob digests, base first. One blob may occur more than once.</summary>
+    public required IReadOnlyList<Digest> Layers { get; init; }
+
+    /// <summary>The order in which contents are sent: indexes into the canonical content list, each exactly once.</summary>
+    public required IReadOnlyList<int> Order { get; init; }
+
+    /// <summary>The first so many of <see cref="Order"/> are expected to be opened while a container starts.</summary>
+    public required int HotCount { get; init; }
+
+    /// <summary>Names of the tree that are not directories.</summary>
+    public required int FileCount { get; init; }
+
+    /// <summary>Total length of the distinct contents in bytes.</summary>
+    public required long ContentBytes { get; init; }
+
+    public required DateTimeOffset IndexedAt { get; init; }
+
+    /// <summary>Distinct non-empty contents.</summary>
+    public int ContentCount => Order.Count;
+
+    /// <summary>What must hold before an image may be stored. A violation is a bug of the indexer or damaged storage.</summary>
+    /// <exception cref="FailureException">DataCorrupt <c>Image.Inconsistent</c>.</exception>
+    public IndexedImage Verified()
+    {
+        Check(Content.Digest.Of(Manifest.Span) == Digest, "its manifest does not have the digest it is stored under");
+        Check(Content.Digest.Of(Filesystem.Span) == FilesystemDigest, "its filesystem image does not have the digest it is stored under");
+        Check(HotCount >= 0 && HotCount <= Order.Count, "it has more hot contents than contents");
+        bool[] seen = new bool[Order.Count];
+        foreach (int index in Order)
+        {
+            Check(index >= 0 && index < seen.Length && !seen[index], "its order is not a permutation of its contents");
+            seen[index] = true;
+        }
+
+        return this;
+    }
+
+    /// <summary>What a bundle says about this image when it was asked for as <paramref name="reference"/>, which <paramref name="index"/> resolves.</summary>
+    public BundleImage ForBundle(ImageReference reference, IndexedIndex? index) => new()
+    {
+        Reference = reference.ToString(),
+        Index = index?.Raw,
+        IndexMediaType = index?.MediaType,
+        Manifest = Manifest,
+        ManifestMediaType = MediaType,
+        Config = Config,
+        FilesystemImage = Filesystem,
+        FilesystemDigest = FilesystemDigest,
+    };
+
+    private void Check(bool holds, string why)
+    {
+        if (!holds)
+        {
+            throw new FailureException(new Error("Image.Inconsistent", $"the stored image {Digest} is damaged: {why}; notify it again", ErrorKind.DataCorrupt));
+        }
+    }
+}

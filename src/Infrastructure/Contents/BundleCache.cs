@@ -1,0 +1,176 @@
+using Microsoft.Extensions.Logging;
+
+namespace Starlight.Infrastructure.Contents;
+
+/// <summary>
+/// Bundles as files, named by their identity: built once however many ask at once, read by all of them while it grows, and kept for those who resume or
+/// ask later until the size limit asks for room. A build belongs to nobody: it goes on when its last reader leaves, because a reader that lost its
+/// connection comes back within seconds to resume, and because a finished file is what makes that cheap. Safe for concurrent use.
+/// </summary>
+public sealed class BundleCache : IAsyncDisposable
+{
+    private const string PartialSuffix = ".partial";
+
+    private readonly string _root;
+    private readonly long _maxBytes;
+    private readonly ILogger<BundleCache> _logger;
+    private readonly CancellationTokenSource _stopping = new();
+
+    /// <summary>Guards the two maps and the sizes in them.</summary>
+    private readonly Lock _gate = new();
+
+    private readonly Dictionary<string, GrowingFile> _building = new(StringComparer.Ordinal);
+
+    /// <summary>Finished bundles with their length, most recently used last.</summary>
+    private readonly LinkedList<(string Identity, long Length)> _recent = [];
+
+    private readonly Dictionary<string, LinkedListNode<(string Identity, long Length)>> _finished = new(StringComparer.Ordinal);
+
+    /// <param name="root">The <c>bundles</c> directory; created if missing, leftovers of a crash are removed.</param>
+    /// <param name="maxBytes">Above this the least recently used bundles go. The newest stays even if it alone is larger.</param>
+    /// <param name="logger">Evictions and failed builds.</param>
+    public BundleCache(string root, long maxBytes, ILogger<BundleCache> logger)
+    {
+        (_root, _maxBytes, _logger) = (root, maxBytes, logger);
+        Directory.CreateDirectory(root);
+        foreach (FileInfo file in new DirectoryInfo(root).EnumerateFiles().OrderBy(f => f.LastWriteTimeUtc))
+        {
+            if (file.Name.EndsWith(PartialSuffix, StringComparison.Ordinal))
+            {
+                file.Delete();
+            }
+            else
+            {
+                _finished[file.Name] = _recent.AddLast((file.Name, file.Length));
+            }
+        }
+
+        Evict();
+    }
+
+    /// <summary>
+    /// The bundle, finished or growing; null if it is neither. The caller disposes the result.
+    /// </summary>
+    public CachedBundle? TryOpen(string identity)
+    {
+        lock (_gate)
+        {
+            return Find(identity);
+        }
+    }
+
+    /// <summary>The bundle, finished or growing; if it is neither, <paramref name="build"/> starts in the background. The caller disposes the result.</summary>
+    /// <param name="identity">File-name safe; the same identity means the same bytes.</param>
+    /// <param name="build">Writes the whole bundle. Its token is cancelled only when the cache is disposed.</param>
+    public CachedBundle OpenOrBuild(string identity, Func<Stream, CancellationToken, Task> build)
+    {
+        lock (_gate)
+        {
+            if (Find(identity) is { } present)
+            {
+                return present;
+            }
+
+            ObjectDisposedException.ThrowIf(_stopping.IsCancellationRequested, this);
+            GrowingFile file = new(Path.Combine(_root, identity + PartialSuffix));
+            CachedBundle bundle = CachedBundle.Growing(file);
+            _building.Add(identity, file);
+            file.Build = Task.Run(() => BuildAsync(identity, file, build));
+            return bundle;
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _stopping.CancelAsync();
+        Task[] builds;
+        lock (_gate)
+        {
+            builds = [.. _building.Values.Select(f => f.Build)];
+        }
+
+        await Task.WhenAll(builds);
+        _stopping.Dispose();
+    }
+
+    private async Task BuildAsync(string identity, GrowingFile file, Func<Stream, CancellationToken, Task> build)
+    {
+        try
+        {
+            await using (Stream output = file.OpenWrite())
+            {
+                await build(output, _stopping.Token);
+            }
+
+            lock (_gate)
+            {
+                File.Move(file.Path, Path.Combine(_root, identity), overwrite: true);
+                _building.Remove(identity);
+                _finished[identity] = _recent.AddLast((identity, file.Written));
+                Evict();
+            }
+
+            ContentsLog.BundleBuilt(_logger, identity, file.Written);
+            file.Finish();
+        }
+        catch (Exception e)
+        {
+            // Not hidden: every reader of the file gets it. The build has no caller of its own.
+            lock (_gate)
+            {
+                _building.Remove(identity);
+            }
+
+            File.Delete(file.Path);
+            ContentsLog.BundleFailed(_logger, identity, e.Message, e is OperationCanceledException or Domain.SharedKernel.FailureException ? null : e);
+            file.Fail(e);
+        }
+    }
+
+    /// <summary>The caller holds the lock.</summary>
+    private CachedBundle? Find(string identity)
+    {
+        if (_building.TryGetValue(identity, out GrowingFile? growing))
+        {
+            return CachedBundle.Growing(growing);
+        }
+
+        if (!_finished.TryGetValue(identity, out LinkedListNode<(string Identity, long Length)>? node))
+        {
+            return null;
+        }
+
+        string path = Path.Combine(_root, identity);
+        try
+        {
+            CachedBundle bundle = CachedBundle.Finished(path, node.Value.Length);
+            _recent.Remove(node);
+            _recent.AddLast(node);
+            File.SetLastWriteTimeUtc(path, DateTime.UtcNow);
+            return bundle;
+        }
+        catch (Exception e) when (e is FileNotFoundException or InvalidDataException)
+        {
+            // Removed or cut short behind our back: build it again.
+            _recent.Remove(node);
+            _finished.Remove(identity);
+            File.Delete(path);
+            return null;
+        }
+    }
+
+    /// <summary>The caller holds the lock or is the constructor. Readers of a removed file keep it until they close it.</summary>
+    private void Evict()
+    {
+        long total = _recent.Sum(f => f.Length);
+        while (total > _maxBytes && _recent.Count > 1)
+        {
+            (string identity, long length) = _recent.First!.Value;
+            _recent.RemoveFirst();
+            _finished.Remove(identity);
+            File.Delete(Path.Combine(_root, identity));
+            total -= length;
+            ContentsLog.BundleEvicted(_logger, identity, length);
+        }
+    }
+}

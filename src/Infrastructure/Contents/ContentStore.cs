@@ -1,0 +1,250 @@
+using System.ComponentModel;
+using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
+using Starlight.Application.Abstractions.Catalog;
+using Starlight.Domain.Content;
+using Starlight.Domain.SharedKernel;
+using Starlight.Infrastructure.Compression;
+
+namespace Starlight.Infrastructure.Contents;
+
+/// <summary>
+/// The proxy's unique contents of regular files, each one zstd frame in a file named by its sha256:
+/// <code>
+///   contents/ab/cdef…   one frame: declares the raw length, ends in a checksum (RFC 8878, 3.1.1)
+///   contents/tmp/…      being written; removed at start
+///   contents/lock       held while a process uses the store
+/// </code>
+/// A file appears by rename, complete and with its sha256 checked, or not at all. Reading checks the frame's length and checksum, which finds a
+/// damaged disk at a tenth of the price of sha256; the worker checks every sha256 again in any case. A content found damaged is removed, so that the next
+/// notify brings it back. Safe for concurrent use by one process.
+/// </summary>
+public sealed class ContentStore : IContentStore, IDisposable
+{
+    /// <summary>Contents up to this size are handled in one piece in memory, larger ones as streams. Nine of ten files of an image are below 64 KiB.</summary>
+    internal const int SmallContent = 1 << 20;
+
+    /// <summary>What contents are stored with: a bundle compresses them anew in blocks, so speed counts here, not the last percent.</summary>
+    internal const int CompressionLevel = 3;
+
+    private readonly string _root;
+    private readonly FileStream _lock;
+
+    /// <summary>What is present, one set per first digest byte, read from the directory when first needed. Guarded by its own lock object.</summary>
+    private readonly HashSet<Digest>?[] _present = new HashSet<Digest>?[256];
+
+    private readonly Lock[] _locks = [.. Enumerable.Range(0, 256).Select(_ => new Lock())];
+
+    /// <param name="root">The <c>contents</c> directory; created if missing.</param>
+    /// <exception cref="FailureException">FailedPrecondition <c>Contents.InUse</c>.</exception>
+    public ContentStore(string root)
+    {
+        _root = root;
+        Directory.CreateDirectory(root);
+        try
+        {
+            _lock = new FileStream(Path.Combine(root, "lock"), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+        }
+        catch (IOException e)
+        {
+            throw new FailureException(new Error("Contents.InUse", $"the content store {root} is used by another process: give each proxy its own data directory", ErrorKind.FailedPrecondition), e);
+        }
+
+        string leftovers = TemporaryDirectory;
+        if (Directory.Exists(leftovers))
+        {
+            Directory.Delete(leftovers, recursive: true);
+        }
+
+        Directory.CreateDirectory(leftovers);
+    }
+
+    private string TemporaryDirectory => Path.Combine(_root, "tmp");
+
+    public bool Contains(Digest content)
+    {
+        int bucket = Bucket(content);
+        lock (_locks[bucket])
+        {
+            return Present(bucket).Contains(content);
+        }
+    }
+
+    public IContentIntake OpenIntake() => new ContentIntake(this);
+
+    /// <summary>
+    /// Opens a content for one pass from its beginning. The read that would return 0 fails instead if the length or checksum is wrong.
+    /// </summary>
+    /// <exception cref="FailureException">Unavailable <c>Contents.Missing</c>, DataCorrupt <c>Contents.Corrupt</c> (also from reads).</exception>
+    public Stream OpenRead(ContentRef content)
+    {
+        SafeFileHandle file;
+        try
+        {
+            file = File.OpenHandle(PathOf(content.Digest), FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete, content.Size > SmallContent ? FileOptions.SequentialScan : FileOptions.None);
+        }
+        catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
+        {
+            Forget(content.Digest);
+            throw new FailureException(Missing(content.Digest), e);
+        }
+
+        if (content.Size > SmallContent)
+        {
+            return new StoredContentStream(this, content, new FileStream(file, FileAccess.Read, bufferSize: 0));
+        }
+
+        using (file)
+        {
+            return new MemoryStream(ReadSmall(content, file), writable: false);
+        }
+    }
+
+    public ReadOnlyMemory<byte>? Peek(Digest content, long offset, int maxLength)
+    {
+        if (!Contains(content))
+        {
+            return null;
+        }
+
+        using Stream stream = new ZstdDecompressionStream(new FileStream(PathOf(content), FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete, bufferSize: 0));
+        byte[] buffer = new byte[maxLength];
+        for (long skip = offset; skip > 0;)
+        {
+            int skipped = stream.Read(buffer, 0, (int)Math.Min(skip, buffer.Length));
+            if (skipped == 0)
+            {
+                return ReadOnlyMemory<byte>.Empty;
+            }
+
+            skip -= skipped;
+        }
+
+        return buffer.AsMemory(0, stream.ReadAtLeast(buffer, maxLength, throwOnEndOfStream: false));
+    }
+
+    public Task FlushAsync(CancellationToken cancellationToken) => Task.Run(
+        () =>
+        {
+            // One syncfs for thousands of files instead of an fsync for each.
+            if (SyncFileSystem((int)_lock.SafeFileHandle.DangerousGetHandle()) != 0)
+            {
+                throw new IOException($"syncfs of {_root} failed", new Win32Exception(Marshal.GetLastPInvokeError()));
+            }
+        },
+        cancellationToken);
+
+    public void Dispose() => _lock.Dispose();
+
+    internal static Error Missing(Digest content) =>
+        new("Contents.Missing", $"the proxy's content store does not hold {content} (any more): notify the image again", ErrorKind.Unavailable);
+
+    internal string NewTemporaryPath() => Path.Combine(TemporaryDirectory, Guid.NewGuid().ToString("N"));
+
+    /// <summary>Makes a finished temporary file the content. False if it was there already (the temporary file is gone in either case).</summary>
+    internal bool Publish(string temporary, Digest content)
+    {
+        int bucket = Bucket(content);
+        lock (_locks[bucket])
+        {
+            HashSet<Digest> present = Present(bucket);
+            if (present.Contains(content))
+            {
+                File.Delete(temporary);
+                return false;
+            }
+
+            string path = PathOf(content);
+            Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+            File.Move(temporary, path, overwrite: true);
+            return present.Add(content);
+        }
+    }
+
+    /// <summary>Removes a damaged content.</summary>
+    internal FailureException Discard(Digest content, Exception? inner)
+    {
+        File.Delete(PathOf(content));
+        Forget(content);
+        return new FailureException(new Error("Contents.Corrupt", $"the stored content {content} was damaged and has been removed: notify the image again", ErrorKind.DataCorrupt), inner);
+    }
+
+    [DllImport("libc", EntryPoint = "syncfs", SetLastError = true)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static extern int SyncFileSystem(int fd);
+
+    private static int Bucket(Digest content)
+    {
+        Span<byte> raw = stackalloc byte[Digest.Size];
+        content.CopyTo(raw);
+        return raw[0];
+    }
+
+    private byte[] ReadSmall(ContentRef content, SafeFileHandle file)
+    {
+        long length = RandomAccess.GetLength(file);
+        if (length > ZstdCompressor.Bound(SmallContent))
+        {
+            throw Discard(content.Digest, null);
+        }
+
+        byte[] frame = System.Buffers.ArrayPool<byte>.Shared.Rent((int)length);
+        try
+        {
+            int read = 0;
+            while (read < length && RandomAccess.Read(file, frame.AsSpan(read, (int)length - read), read) is > 0 and int n)
+            {
+                read += n;
+            }
+
+            byte[] raw = GC.AllocateUninitializedArray<byte>((int)content.Size);
+            using ZstdDecompressor decompressor = new();
+            decompressor.Decompress(frame.AsSpan(0, read), raw);
+            return raw;
+        }
+        catch (FailureException e) when (e.Error.Kind == ErrorKind.DataCorrupt)
+        {
+            throw Discard(content.Digest, e);
+        }
+        finally
+        {
+            System.Buffers.ArrayPool<byte>.Shared.Return(frame);
+        }
+    }
+
+    private void Forget(Digest content)
+    {
+        int bucket = Bucket(content);
+        lock (_locks[bucket])
+        {
+            Present(bucket).Remove(content);
+        }
+    }
+
+    /// <summary>The caller holds the bucket's lock.</summary>
+    private HashSet<Digest> Present(int bucket)
+    {
+        if (_present[bucket] is { } known)
+        {
+            return known;
+        }
+
+        HashSet<Digest> found = [];
+        string prefix = bucket.ToString("x2", System.Globalization.CultureInfo.InvariantCulture);
+        DirectoryInfo directory = new(Path.Combine(_root, prefix));
+        if (directory.Exists)
+        {
+            foreach (FileSystemInfo file in directory.EnumerateFileSystemInfos())
+            {
+                if (Digest.TryParseHex(prefix + file.Name, out Digest digest))
+                {
+                    found.Add(digest);
+                }
+            }
+        }
+
+        return _present[bucket] = found;
+    }
+
+    private string PathOf(Digest content) => Path.Combine(_root, content.ObjectPath);
+}

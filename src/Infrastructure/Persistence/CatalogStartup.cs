@@ -1,0 +1,36 @@
+using System.Data.Common;
+using System.Net.Sockets;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+
+namespace Starlight.Infrastructure.Persistence;
+
+/// <summary>
+/// Migrates the catalog before the host listens. A database that is not up yet is waited for as long as it takes: proxy and database are
+/// usually started together, and a service manager that restarts the proxy could do no better.
+/// </summary>
+internal sealed class CatalogStartup(CatalogDatabase database, SchemaMigrator migrator, TimeProvider time, ILogger<CatalogStartup> logger) : IHostedService
+{
+    private static readonly TimeSpan FirstDelay = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan LongestDelay = TimeSpan.FromSeconds(15);
+
+    public async Task StartAsync(CancellationToken cancellationToken)
+    {
+        for (TimeSpan delay = FirstDelay; ; delay = delay * 2 < LongestDelay ? delay * 2 : LongestDelay)
+        {
+            try
+            {
+                await migrator.MigrateAsync(cancellationToken);
+                PersistenceLog.Ready(logger, database.DisplayName);
+                return;
+            }
+            catch (Exception e) when (database.Kind == DatabaseKind.Postgres && e is DbException { IsTransient: true } or SocketException or TimeoutException)
+            {
+                PersistenceLog.Waiting(logger, database.DisplayName, e.Message, delay.TotalSeconds);
+                await Task.Delay(delay, time, cancellationToken);
+            }
+        }
+    }
+
+    public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+}

@@ -1,0 +1,191 @@
+using System.Data.Common;
+using System.Runtime.InteropServices;
+using Microsoft.EntityFrameworkCore;
+using Microsoft.EntityFrameworkCore.Storage;
+using Starlight.Application.Abstractions.Catalog;
+using Starlight.Domain.Catalog;
+using Starlight.Domain.Content;
+using Starlight.Domain.Images;
+
+namespace Starlight.Infrastructure.Persistence;
+
+internal sealed class ImageCatalog(CatalogAccess access, TimeProvider time) : IImageCatalog
+{
+    /// <summary>Two proxies that learn the same layer at the same moment collide at most once per row set; more attempts mean another fault.</summary>
+    private const int Attempts = 4;
+
+    public Task<IndexedImage?> FindImageAsync(Digest manifest, CancellationToken cancellationToken) => access.RunAsync(
+        async context =>
+        {
+            ImageRow? row = await context.Images.AsNoTracking().Include(i => i.Layers).AsSingleQuery().FirstOrDefaultAsync(i => i.Digest == manifest, cancellationToken);
+            return row is null ? null : FromRow(row);
+        },
+        cancellationToken);
+
+    public Task<IndexedLayer?> FindLayerAsync(Digest blob, CancellationToken cancellationToken) => access.RunAsync(
+        async context =>
+        {
+            LayerRow? row = await context.Layers.AsNoTracking().FirstOrDefaultAsync(l => l.Digest == blob, cancellationToken);
+            return row is null ? null : new IndexedLayer(row.Digest, row.DiffId, row.Size, row.UncompressedSize, row.IsEStargz, Packed.Unpack(row.Index));
+        },
+        cancellationToken);
+
+    public Task RecordAsync(Notification notification, CancellationToken cancellationToken) => access.RunAsync(
+        async context =>
+        {
+            for (int attempt = 1; ; attempt++)
+            {
+                try
+                {
+                    await using IDbContextTransaction transaction = await context.Database.BeginTransactionAsync(cancellationToken);
+                    await AddAsync(context, notification, cancellationToken);
+                    await context.SaveChangesAsync(cancellationToken);
+                    await transaction.CommitAsync(cancellationToken);
+                    return true;
+                }
+                catch (DbUpdateException e) when (attempt < Attempts && IsCollision(e))
+                {
+                    context.ChangeTracker.Clear();
+                }
+            }
+        },
+        cancellationToken);
+
+    private async Task AddAsync(CatalogContext context, Notification notification, CancellationToken cancellationToken)
+    {
+        DateTimeOffset now = time.GetUtcNow();
+        foreach (IndexedLayer layer in notification.NewLayers.DistinctBy(l => l.Digest))
+        {
+            if (!await context.Layers.AnyAsync(l => l.Digest == layer.Digest, cancellationToken))
+            {
+                context.Layers.Add(ToRow(layer));
+            }
+        }
+
+        foreach (IndexedImage image in notification.NewImages.DistinctBy(i => i.Digest))
+        {
+            if (!await context.Images.AnyAsync(i => i.Digest == image.Digest, cancellationToken))
+            {
+                context.Images.Add(ToRow(image.Verified()));
+            }
+        }
+
+        if (notification.Index is { } index)
+        {
+            if (!await context.Indexes.AnyAsync(i => i.Digest == index.Digest, cancellationToken))
+            {
+                context.Indexes.Add(new IndexRow { Digest = index.Digest, MediaType = index.MediaType, Raw = index.Raw.ToArray() });
+            }
+
+            List<IndexImageRow> members = await context.IndexImages.Where(m => m.Index == index.Digest).ToListAsync(cancellationToken);
+            foreach (PlatformImage image in notification.Images)
+            {
+                string platform = image.Platform.ToString();
+                if (!members.Exists(m => m.Platform == platform))
+                {
+                    context.IndexImages.Add(new IndexImageRow { Index = index.Digest, Platform = platform, Image = image.Manifest });
+                }
+            }
+        }
+
+        await ReplaceUnitsAsync(context, notification, cancellationToken);
+        if (notification.Reference.Tag is { } tag)
+        {
+            await PointTagAsync(context, notification, tag, now, cancellationToken);
+        }
+    }
+
+    private static async Task ReplaceUnitsAsync(CatalogContext context, Notification notification, CancellationToken cancellationToken)
+    {
+        string reference = notification.Reference.ToString();
+        string index = notification.Index?.Digest.ToString() ?? "";
+        List<(Digest Image, string Index)> present = [.. (await context.Units.Where(u => u.Reference == reference)
+            .Select(u => new { u.Image, u.Index }).ToListAsync(cancellationToken)).Select(u => (u.Image, u.Index))];
+        foreach ((Digest image, string oldIndex) in present.Where(u => u.Index != index || (index.Length == 0 && notification.Images.All(i => i.Manifest != u.Image))))
+        {
+            await context.Units.Where(u => u.Reference == reference && u.Image == image && u.Index == oldIndex).ExecuteDeleteAsync(cancellationToken);
+        }
+
+        foreach (ImageUnit unit in notification.Units.Where(u => !present.Contains((u.Image, index))))
+        {
+            context.Units.Add(new UnitRow { Image = unit.Image, Reference = reference, Index = index, Encoded = unit.Encoded.ToArray() });
+        }
+    }
+
+    /// <summary>
+    /// Platforms that the tag stood for under another index or manifest are dropped: they belong to an older image, and serving that one
+    /// under the tag would be a silent downgrade.
+    /// </summary>
+    private static async Task PointTagAsync(CatalogContext context, Notification notification, string tag, DateTimeOffset now, CancellationToken cancellationToken)
+    {
+        (string registry, string repository) = (notification.Reference.Registry, notification.Reference.Repository);
+        Digest? index = notification.Index?.Digest;
+        List<TagRow> present = await context.Tags.Where(t => t.Registry == registry && t.Repository == repository && t.Tag == tag).ToListAsync(cancellationToken);
+        HashSet<string> platforms = [.. notification.Images.Select(i => i.Platform.ToString())];
+        context.Tags.RemoveRange(present.Where(t => !platforms.Contains(t.Platform) && (index is null || t.Index != index)));
+        foreach (PlatformImage image in notification.Images)
+        {
+            string platform = image.Platform.ToString();
+            if (present.Find(t => t.Platform == platform) is { } row)
+            {
+                (row.Image, row.Index, row.NotifiedAt) = (image.Manifest, index, now);
+            }
+            else
+            {
+                context.Tags.Add(new TagRow { Registry = registry, Repository = repository, Tag = tag, Platform = platform, Image = image.Manifest, Index = index, NotifiedAt = now });
+            }
+        }
+    }
+
+    /// <summary>Class 23 is "integrity constraint violation" (SQLSTATE; 23505 unique, 23503 foreign key); SQLite says SQLITE_CONSTRAINT, 19.</summary>
+    private static bool IsCollision(DbUpdateException e) => e.InnerException switch
+    {
+        Microsoft.Data.Sqlite.SqliteException sqlite => sqlite.SqliteErrorCode == 19,
+        DbException { SqlState: { } state } => state.StartsWith("23", StringComparison.Ordinal),
+        _ => e is DbUpdateConcurrencyException,
+    };
+
+    private static LayerRow ToRow(IndexedLayer layer) => new()
+    {
+        Digest = layer.Digest,
+        DiffId = layer.DiffId,
+        Size = layer.Size,
+        UncompressedSize = layer.UncompressedSize,
+        IsEStargz = layer.IsEStargz,
+        Index = Packed.Pack(layer.Index.Span),
+    };
+
+    private static ImageRow ToRow(IndexedImage image) => new()
+    {
+        Digest = image.Digest,
+        Platform = image.Platform.ToString(),
+        MediaType = image.MediaType,
+        Manifest = image.Manifest.ToArray(),
+        Config = image.Config.ToArray(),
+        FilesystemDigest = image.FilesystemDigest,
+        Filesystem = Packed.Pack(image.Filesystem.Span),
+        Order = Packed.Pack(MemoryMarshal.AsBytes<int>(image.Order.ToArray())),
+        HotCount = image.HotCount,
+        FileCount = image.FileCount,
+        ContentBytes = image.ContentBytes,
+        IndexedAt = image.IndexedAt,
+        Layers = [.. image.Layers.Select((layer, position) => new ImageLayerRow { Image = image.Digest, Position = position, Layer = layer })],
+    };
+
+    private static IndexedImage FromRow(ImageRow row) => new IndexedImage
+    {
+        Digest = row.Digest,
+        Platform = Platform.Parse(row.Platform).Value,
+        MediaType = row.MediaType,
+        Manifest = row.Manifest,
+        Config = row.Config,
+        FilesystemDigest = row.FilesystemDigest,
+        Filesystem = Packed.Unpack(row.Filesystem),
+        Layers = [.. row.Layers.OrderBy(l => l.Position).Select(l => l.Layer)],
+        Order = MemoryMarshal.Cast<byte, int>(Packed.Unpack(row.Order)).ToArray(),
+        HotCount = row.HotCount,
+        FileCount = row.FileCount,
+        ContentBytes = row.ContentBytes,
+        IndexedAt = row.IndexedAt,
+    }.Verified();
+}

@@ -1,0 +1,50 @@
+using Microsoft.EntityFrameworkCore;
+using Starlight.Application.Abstractions.Catalog;
+using Starlight.Domain.Catalog;
+using Starlight.Domain.Content;
+using Starlight.Domain.Images;
+using Starlight.Domain.References;
+
+namespace Starlight.Infrastructure.Persistence;
+
+internal sealed class ImageQueries(CatalogAccess access) : IImageQueries
+{
+    public Task<IReadOnlyDictionary<Platform, NamedImage>> FindByTagAsync(ImageReference reference, CancellationToken cancellationToken) => access.RunAsync<IReadOnlyDictionary<Platform, NamedImage>>(
+        async context =>
+        {
+            (string registry, string repository, string? tag) = (reference.Registry, reference.Repository, reference.Tag);
+            return await context.Tags.AsNoTracking()
+                .Where(t => t.Registry == registry && t.Repository == repository && t.Tag == tag)
+                .ToDictionaryAsync(t => Platform.Parse(t.Platform).Value, t => new NamedImage(t.Image, t.Index), cancellationToken);
+        },
+        cancellationToken);
+
+    public Task<IReadOnlyDictionary<Platform, NamedImage>> FindByDigestAsync(Digest manifestOrIndex, CancellationToken cancellationToken) => access.RunAsync<IReadOnlyDictionary<Platform, NamedImage>>(
+        async context =>
+        {
+            string? platform = await context.Images.AsNoTracking().Where(i => i.Digest == manifestOrIndex).Select(i => i.Platform).FirstOrDefaultAsync(cancellationToken);
+            return platform is not null
+                ? new Dictionary<Platform, NamedImage> { [Platform.Parse(platform).Value] = new(manifestOrIndex, Index: null) }
+                : await context.IndexImages.AsNoTracking()
+                    .Where(m => m.Index == manifestOrIndex)
+                    .ToDictionaryAsync(m => Platform.Parse(m.Platform).Value, m => new NamedImage(m.Image, m.Index), cancellationToken);
+        },
+        cancellationToken);
+
+    public Task<IndexedIndex?> FindIndexAsync(Digest index, CancellationToken cancellationToken) => access.RunAsync(
+        async context =>
+        {
+            IndexRow? row = await context.Indexes.AsNoTracking().FirstOrDefaultAsync(i => i.Digest == index, cancellationToken);
+            return row is null ? null : new IndexedIndex(row.Digest, row.MediaType, row.Raw);
+        },
+        cancellationToken);
+
+    public Task<ImageUnit?> FindUnitAsync(Digest manifest, string reference, Digest? index, CancellationToken cancellationToken) => access.RunAsync(
+        async context =>
+        {
+            string indexText = index?.ToString() ?? "";
+            UnitRow? row = await context.Units.AsNoTracking().FirstOrDefaultAsync(u => u.Image == manifest && u.Reference == reference && u.Index == indexText, cancellationToken);
+            return row is null ? null : new ImageUnit(manifest, reference, index, row.Encoded);
+        },
+        cancellationToken);
+}

@@ -1,0 +1,111 @@
+using Starlight.Domain.Content;
+
+namespace Starlight.Infrastructure.Persistence;
+
+// One class per table of SchemaMigrations.cs, nothing more: the rules live in Domain/Catalog.
+
+internal sealed class LayerRow
+{
+    public required Digest Digest { get; init; }
+
+    public required Digest DiffId { get; init; }
+
+    public required long Size { get; init; }
+
+    public required long UncompressedSize { get; init; }
+
+    public required bool IsEStargz { get; init; }
+
+    /// <summary>Layer index, one zstd frame.</summary>
+    public required byte[] Index { get; init; }
+}
+
+internal sealed class ImageRow
+{
+    public required Digest Digest { get; init; }
+
+    public required string Platform { get; init; }
+
+    public required string MediaType { get; init; }
+
+    public required byte[] Manifest { get; init; }
+
+    public required byte[] Config { get; init; }
+
+    public required Digest FilesystemDigest { get; init; }
+
+    /// <summary>Filesystem image, one zstd frame.</summary>
+    public required byte[] Filesystem { get; init; }
+
+    /// <summary>Little-endian 32-bit indexes, one zstd frame.</summary>
+    public required byte[] Order { get; init; }
+
+    public required int HotCount { get; init; }
+
+    public required int FileCount { get; init; }
+
+    public required long ContentBytes { get; init; }
+
+    public required DateTimeOffset IndexedAt { get; init; }
+
+    public List<ImageLayerRow> Layers { get; init; } = [];
+}
+
+internal sealed class ImageLayerRow
+{
+    public required Digest Image { get; init; }
+
+    /// <summary>0 is the base layer.</summary>
+    public required int Position { get; init; }
+
+    public required Digest Layer { get; init; }
+}
+
+internal sealed class IndexRow
+{
+    public required Digest Digest { get; init; }
+
+    public required string MediaType { get; init; }
+
+    public required byte[] Raw { get; init; }
+}
+
+internal sealed class IndexImageRow
+{
+    public required Digest Index { get; init; }
+
+    public required string Platform { get; init; }
+
+    public required Digest Image { get; init; }
+}
+
+internal sealed class TagRow
+{
+    public required string Registry { get; init; }
+
+    public required string Repository { get; init; }
+
+    public required string Tag { get; init; }
+
+    public required string Platform { get; init; }
+
+    public required Digest Image { get; set; }
+
+    /// <summary>The index that the tag stood for; null for a single manifest.</summary>
+    public required Digest? Index { get; set; }
+
+    public required DateTimeOffset NotifiedAt { get; set; }
+}
+
+internal sealed class UnitRow
+{
+    public required Digest Image { get; init; }
+
+    public required string Reference { get; init; }
+
+    /// <summary>Empty for a single manifest: a key column cannot be null.</summary>
+    public required string Index { get; init; }
+
+    /// <summary>Compressed already by its own format.</summary>
+    public required byte[] Encoded { get; init; }
+}

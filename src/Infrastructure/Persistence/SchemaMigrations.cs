@@ -1,0 +1,90 @@
+namespace Starlight.Infrastructure.Persistence;
+
+/// <summary>One step of the schema. Never edited once released: a change is a new step.</summary>
+/// <param name="Version">Counts up from 1 without gaps.</param>
+/// <param name="Name">For the log and the schema_version table.</param>
+/// <param name="Statements">SQL that both databases understand, but for the type names {blob}, {bigint} and {bool}.</param>
+internal sealed record SchemaMigration(int Version, string Name, string[] Statements)
+{
+    public IEnumerable<string> For(DatabaseKind kind) => Statements.Select(s => kind == DatabaseKind.Postgres
+        ? s.Replace("{blob}", "BYTEA", StringComparison.Ordinal).Replace("{bigint}", "BIGINT", StringComparison.Ordinal).Replace("{bool}", "BOOLEAN", StringComparison.Ordinal)
+        : s.Replace("{blob}", "BLOB", StringComparison.Ordinal).Replace("{bigint}", "INTEGER", StringComparison.Ordinal).Replace("{bool}", "INTEGER", StringComparison.Ordinal));
+}
+
+internal static class SchemaMigrations
+{
+    public static IReadOnlyList<SchemaMigration> All { get; } =
+    [
+        new(1, "images, layers and tags",
+        [
+            """
+            CREATE TABLE layers (
+                digest            TEXT     NOT NULL PRIMARY KEY,
+                diff_id           TEXT     NOT NULL,
+                size              {bigint} NOT NULL,
+                uncompressed_size {bigint} NOT NULL,
+                is_estargz        {bool}   NOT NULL,
+                entries           {blob}   NOT NULL)
+            """,
+            """
+            CREATE TABLE images (
+                digest            TEXT     NOT NULL PRIMARY KEY,
+                platform          TEXT     NOT NULL,
+                media_type        TEXT     NOT NULL,
+                manifest          {blob}   NOT NULL,
+                config            {blob}   NOT NULL,
+                filesystem_digest TEXT     NOT NULL,
+                filesystem        {blob}   NOT NULL,
+                content_order     {blob}   NOT NULL,
+                hot_count         INTEGER  NOT NULL,
+                file_count        INTEGER  NOT NULL,
+                content_bytes     {bigint} NOT NULL,
+                indexed_at        {bigint} NOT NULL)
+            """,
+            """
+            CREATE TABLE image_layers (
+                image             TEXT     NOT NULL REFERENCES images (digest) ON DELETE CASCADE,
+                position          INTEGER  NOT NULL,
+                layer             TEXT     NOT NULL REFERENCES layers (digest),
+                PRIMARY KEY (image, position))
+            """,
+            "CREATE INDEX image_layers_by_layer ON image_layers (layer)",
+            """
+            CREATE TABLE indexes (
+                digest            TEXT     NOT NULL PRIMARY KEY,
+                media_type        TEXT     NOT NULL,
+                raw               {blob}   NOT NULL)
+            """,
+            """
+            CREATE TABLE index_images (
+                index_digest      TEXT     NOT NULL REFERENCES indexes (digest) ON DELETE CASCADE,
+                platform          TEXT     NOT NULL,
+                image             TEXT     NOT NULL REFERENCES images (digest) ON DELETE CASCADE,
+                PRIMARY KEY (index_digest, platform))
+            """,
+            "CREATE INDEX index_images_by_image ON index_images (image)",
+            """
+            CREATE TABLE tags (
+                registry          TEXT     NOT NULL,
+                repository        TEXT     NOT NULL,
+                tag               TEXT     NOT NULL,
+                platform          TEXT     NOT NULL,
+                image             TEXT     NOT NULL REFERENCES images (digest) ON DELETE CASCADE,
+                index_digest      TEXT     NULL     REFERENCES indexes (digest) ON DELETE CASCADE,
+                notified_at       {bigint} NOT NULL,
+                PRIMARY KEY (registry, repository, tag, platform))
+            """,
+            "CREATE INDEX tags_by_image ON tags (image)",
+            "CREATE INDEX tags_by_index ON tags (index_digest)",
+            """
+            CREATE TABLE units (
+                image             TEXT     NOT NULL REFERENCES images (digest) ON DELETE CASCADE,
+                reference         TEXT     NOT NULL,
+                index_digest      TEXT     NOT NULL,
+                encoded           {blob}   NOT NULL,
+                PRIMARY KEY (image, reference, index_digest))
+            """,
+            "CREATE INDEX units_by_reference ON units (reference)",
+        ]),
+    ];
+}
