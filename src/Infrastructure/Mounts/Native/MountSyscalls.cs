@@ -1,0 +1,81 @@
+using System.Runtime.InteropServices;
+using Starlight.Domain.SharedKernel;
+
+namespace Starlight.Infrastructure.Mounts.Native;
+
+/// <summary>
+/// mount(2), umount2(2) and the loop ioctls. The system calls are made directly and not through mount(8): util-linux quietly puts a loop device
+/// under a file-backed EROFS mount.
+/// </summary>
+internal static partial class MountSyscalls
+{
+    public const ulong MS_RDONLY = 1;
+    public const ulong MS_NOSUID = 2;
+    public const ulong MS_NODEV = 4;
+    public const ulong MS_REC = 0x4000;
+    public const ulong MS_PRIVATE = 0x40000;
+    public const int MNT_DETACH = 2;
+    public const int CLONE_NEWNS = 0x20000;
+
+    /// <summary>
+    /// The kernel copies one page of option text. Longer options are refused before they are cut off in the middle of a path.
+    /// mount(2), "Notes": data is at most one page.
+    /// </summary>
+    public const int MaxOptionBytes = 4095;
+
+    /// <summary>Mounts, or throws <c>Mount.Failed</c>.</summary>
+    public static void Mount(string source, string target, string type, ulong flags, string options)
+    {
+        int errno = TryMount(source, target, type, flags, options);
+        if (errno != 0)
+        {
+            throw new FailureException(MountErrors.MountFailed(type, source, target, options, errno));
+        }
+    }
+
+    /// <summary>Mounts and gives 0 or the errno.</summary>
+    public static int TryMount(string? source, string target, string? type, ulong flags, string? options) =>
+        MountNative(source, target, type, (nuint)flags, options) == 0 ? 0 : Errno.Last;
+
+    /// <summary>
+    /// Takes the mount away at once; what is still open in it lives until it is closed (MNT_DETACH). False if nothing is mounted there (EINVAL) or
+    /// the directory is gone.
+    /// </summary>
+    public static bool Detach(string target)
+    {
+        if (UnmountNative(target, MNT_DETACH) == 0)
+        {
+            return true;
+        }
+
+        int errno = Errno.Last;
+        return errno is Errno.EINVAL or Errno.ENOENT ? false : throw new FailureException(MountErrors.UnmountFailed(target, errno));
+    }
+
+    /// <summary>
+    /// Gives the calling thread a mount namespace of its own, in which nothing reaches other namespaces. It ends, with all its mounts, when the
+    /// thread does.
+    /// </summary>
+    public static void EnterPrivateMountNamespace()
+    {
+        if (UnshareNative(CLONE_NEWNS) != 0)
+        {
+            throw new FailureException(MountErrors.NotPrivileged(Errno.Last));
+        }
+
+        int errno = TryMount("none", "/", type: null, MS_REC | MS_PRIVATE, options: null);
+        if (errno != 0)
+        {
+            throw new FailureException(MountErrors.NotPrivileged(errno));
+        }
+    }
+
+    [LibraryImport("libc", EntryPoint = "mount", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int MountNative(string? source, string target, string? type, nuint flags, string? data);
+
+    [LibraryImport("libc", EntryPoint = "umount2", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int UnmountNative(string target, int flags);
+
+    [LibraryImport("libc", EntryPoint = "unshare", SetLastError = true)]
+    private static partial int UnshareNative(int flags);
+}

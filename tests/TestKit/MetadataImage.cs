@@ -1,0 +1,68 @@
+using System.Runtime.InteropServices;
+using System.Text;
+using Starlight.Domain.Content;
+
+namespace Starlight.TestKit;
+
+/// <summary>
+/// Makes metadata-only EROFS images with mkfs.erofs, independently of our own writer: a source directory whose regular files are sparse and carry the two
+/// overlay attributes.
+/// </summary>
+public sealed partial class MetadataImage(string workDirectory)
+{
+    private readonly string _source = Directory.CreateDirectory(Path.Combine(workDirectory, "image-source")).FullName;
+
+    /// <summary>Contents by digest, as added.</summary>
+    public Dictionary<Digest, byte[]> Contents { get; } = [];
+
+    /// <summary>Adds a regular file whose content is left out of the image. Gives the content's digest.</summary>
+    public Digest AddFile(string path, byte[] content, UnixFileMode mode = (UnixFileMode)0x1A4)
+    {
+        string file = Path.Combine(_source, path);
+        Directory.CreateDirectory(Path.GetDirectoryName(file)!);
+        using (FileStream stream = File.Create(file))
+        {
+            stream.SetLength(content.Length);
+        }
+
+        Digest digest = Digest.Of(content);
+        SetAttribute(file, "trusted.overlay.metacopy", "");
+        SetAttribute(file, "trusted.overlay.redirect", "/" + digest.ObjectPath);
+        if (!OperatingSystem.IsWindows())
+        {
+            File.SetUnixFileMode(file, mode);
+        }
+
+        Contents[digest] = content;
+        return digest;
+    }
+
+    public void AddSymlink(string path, string target)
+    {
+        string link = Path.Combine(_source, path);
+        Directory.CreateDirectory(Path.GetDirectoryName(link)!);
+        File.CreateSymbolicLink(link, target);
+    }
+
+    public void AddDirectory(string path) => Directory.CreateDirectory(Path.Combine(_source, path));
+
+    /// <summary>Writes the image file.</summary>
+    public async Task<string> BuildAsync(string name = "image.erofs")
+    {
+        string image = Path.Combine(workDirectory, name);
+        (await ProcessRunner.RunAsync("mkfs.erofs", [image, _source])).Succeeded();
+        return image;
+    }
+
+    private static void SetAttribute(string file, string name, string value)
+    {
+        byte[] bytes = Encoding.UTF8.GetBytes(value);
+        if (SetXattrNative(file, name, bytes, (nuint)bytes.Length, 0) != 0)
+        {
+            throw new IOException($"setxattr {name} on {file}: {Marshal.GetLastPInvokeErrorMessage()}");
+        }
+    }
+
+    [LibraryImport("libc", EntryPoint = "lsetxattr", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int SetXattrNative(string path, string name, byte[] value, nuint size, int flags);
+}

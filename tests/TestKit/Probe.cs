@@ -1,0 +1,24 @@
+using System.Diagnostics;
+
+namespace Starlight.TestKit;
+
+/// <summary>Waits for something to become true instead of sleeping for as long as it might take.</summary>
+public static class Probe
+{
+    public static readonly TimeSpan DefaultDeadline = TimeSpan.FromSeconds(20);
+
+    /// <summary>Polls until the condition holds; throws <see cref="TimeoutException"/> naming <paramref name="what"/> after the deadline.</summary>
+    public static async Task UntilAsync(Func<bool> condition, string what, TimeSpan? deadline = null)
+    {
+        long started = Stopwatch.GetTimestamp();
+        while (!condition())
+        {
+            if (Stopwatch.GetElapsedTime(started) > (deadline ?? DefaultDeadline))
+            {
+                throw new TimeoutException($"not within {deadline ?? DefaultDeadline}: {what}");
+            }
+
+            await Task.Delay(5);
+        }
+    }
+}
