@@ -1,1 +1,3 @@
-return 0;
+using Starlight.Presentation.Cli;
+
+return await CommandLine.RunAsync(args);

@@ -54,6 +54,9 @@ public readonly struct Result<T>
         ? _value!
         : throw (Error is null ? new InvalidOperationException("a default Result has no value") : new FailureException(Error));
 
+    /// <summary>For interface types, from which C# has no implicit conversion.</summary>
+    public static Result<T> Success(T value) => new(value);
+
     public static Result<T> Failure(Error error) => new(error);
 
     public static implicit operator Result<T>(T value) => new(value);

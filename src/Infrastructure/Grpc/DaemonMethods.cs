@@ -11,11 +11,9 @@ public static class DaemonMethods
     public static readonly GrpcMethod<PingTestRequest, PingTestResponse> PingTest = new(Service, "PingTest");
     public static readonly GrpcMethod<AddProxyProfileRequest, AddProxyProfileResponse> AddProxyProfile = new(Service, "AddProxyProfile");
     public static readonly GrpcMethod<GetProxyProfilesRequest, GetProxyProfilesResponse> GetProxyProfiles = new(Service, "GetProxyProfiles");
-    public static readonly GrpcMethod<NotifyProxyRequest, NotifyProxyResponse> NotifyProxy = new(Service, "NotifyProxy");
+    /// <summary>Server streaming.</summary>
+    public static readonly GrpcMethod<NotifyProxyRequest, NotifyProgress> NotifyProxy = new(Service, "NotifyProxy");
 
     /// <summary>Server streaming.</summary>
     public static readonly GrpcMethod<PullImageRequest, PullProgress> PullImage = new(Service, "PullImage");
-
-    public static readonly GrpcMethod<SetOptimizerRequest, SetOptimizerResponse> SetOptimizer = new(Service, "SetOptimizer");
-    public static readonly GrpcMethod<ReportTracesRequest, ReportTracesResponse> ReportTraces = new(Service, "ReportTraces");
 }

@@ -1,0 +1,59 @@
+using Starlight.Domain.Bundles;
+using Starlight.Domain.Content;
+using Starlight.Domain.Images;
+using Starlight.Domain.Proxies;
+using Starlight.Domain.References;
+
+namespace Starlight.Application.Abstractions.Proxies;
+
+/// <summary>What a proxy answered to a ping.</summary>
+/// <param name="Version">The proxy's version.</param>
+/// <param name="Latency">One request and its answer on an open connection.</param>
+public sealed record ProxyPing(string Version, TimeSpan Latency);
+
+/// <summary>What a proxy indexed.</summary>
+public sealed record NotifyReport(string Reference, string Digest, IReadOnlyList<NotifiedPlatform> Platforms, TimeSpan Elapsed);
+
+/// <summary>One platform of <see cref="NotifyReport"/>.</summary>
+public sealed record NotifiedPlatform(string Platform, string ManifestDigest, string FilesystemDigest, int Layers, int NewLayers, int Files, int Contents, long Bytes);
+
+/// <summary>An image that the worker has completely and the proxy may build upon.</summary>
+public sealed record BaseImage(ImageReference Reference, Digest ManifestDigest);
+
+/// <summary>The one request of a pull.</summary>
+/// <param name="Images">Images wanted, in one bundle.</param>
+/// <param name="Platform">Platform of all of them.</param>
+/// <param name="Bases">Images whose contents need not be sent.</param>
+public sealed record DeltaRequest(IReadOnlyList<ImageReference> Images, Platform Platform, IReadOnlyList<BaseImage> Bases);
+
+/// <summary>
+/// A bundle whose metadata has arrived and whose contents are still on their way. Whoever gets one reads it to its end or disposes it.
+/// </summary>
+public interface IIncomingBundle : IAsyncDisposable
+{
+    /// <summary>The images in the order they were asked for.</summary>
+    IReadOnlyList<BundleImage> Images { get; }
+
+    /// <summary>What each image needs, in the canonical order of its filesystem image; parallel to <see cref="Images"/>.</summary>
+    IReadOnlyList<IReadOnlyList<ContentRef>> ImageContents { get; }
+
+    /// <summary>Contents on their way, in the order of arrival, each once.</summary>
+    IReadOnlyList<ContentRef> Contents { get; }
+
+    /// <summary>Bytes of the answer's body received so far, metadata included.</summary>
+    long ReceivedBytes { get; }
+
+    /// <summary>Length of the whole body in bytes if the proxy knows it already, else 0.</summary>
+    long TotalBytes { get; }
+}
+
+/// <summary>Requests to Starlight proxies over connections that are kept open. Failures are FailureExceptions that name the proxy.</summary>
+public interface IProxyClient
+{
+    Task<ProxyPing> PingAsync(ProxyProfile proxy, CancellationToken cancellationToken);
+
+    Task<NotifyReport> NotifyAsync(ProxyProfile proxy, ImageReference reference, IReadOnlyList<Platform> platforms, bool insecure, IProgress<string>? progress, CancellationToken cancellationToken);
+
+    /// <summary>Sends the request and returns when all metadata is here and checked against its digests.</summary>
+    Task<IIncomingBundle> RequestDeltaAsync(ProxyProfile proxy, DeltaRequest request, CancellationToken cancellationToken);
+}

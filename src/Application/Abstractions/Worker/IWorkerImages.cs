@@ -1,0 +1,53 @@
+using Starlight.Application.Abstractions.Proxies;
+using Starlight.Domain.Content;
+using Starlight.Domain.Proxies;
+using Starlight.Domain.References;
+using Starlight.Domain.SharedKernel;
+
+namespace Starlight.Application.Abstractions.Worker;
+
+/// <summary>One image of a bundle as the worker keeps it. The tree is named by the top chain ID: images of the same layers share it.</summary>
+/// <param name="Reference">The name it was pulled by.</param>
+/// <param name="ManifestDigest">The platform's manifest.</param>
+/// <param name="ChainIds">One per layer, base first; never empty.</param>
+/// <param name="FilesystemDigest">sha256 of its filesystem image.</param>
+public sealed record IncomingImage(ImageReference Reference, Digest ManifestDigest, IReadOnlyList<Digest> ChainIds, Digest FilesystemDigest)
+{
+    public Digest TopChainId => ChainIds[^1];
+}
+
+/// <summary>How far a reception is.</summary>
+/// <param name="ReceivedBytes">Bytes of the bundle so far.</param>
+/// <param name="TotalBytes">Length of the bundle, 0 while unknown.</param>
+/// <param name="ContentsDone">Contents verified and stored.</param>
+/// <param name="ContentsTotal">Contents the bundle carries.</param>
+public readonly record struct ReceptionProgress(long ReceivedBytes, long TotalBytes, int ContentsDone, int ContentsTotal);
+
+/// <summary>Contents of a bundle being received in the background; it outlives the pull that began it.</summary>
+public interface IImageReception
+{
+    ReceptionProgress Progress { get; }
+
+    /// <summary>Ends when every content is verified and durable, or with the failure that ended the reception for good. Never throws.</summary>
+    Task<Result> Completion { get; }
+
+    /// <summary>Stops receiving and removes what only this reception brought. For pulls that fail half-way.</summary>
+    Task AbandonAsync();
+}
+
+/// <summary>The images that this worker has or is receiving. Safe for concurrent use.</summary>
+public interface IWorkerImages
+{
+    /// <summary>Complete images whose contents need not be sent again, the likeliest relatives first: same repository, then the most recent.</summary>
+    IReadOnlyList<BaseImage> FindBases(IReadOnlyList<ImageReference> wanted);
+
+    /// <summary>The complete image that a user names as base. NotFound <c>Image.BaseUnknown</c> if it is not here or not complete.</summary>
+    Result<BaseImage> FindBase(ImageReference reference);
+
+    /// <summary>
+    /// Takes over the bundle: writes the filesystem images, makes the chains known to the snapshotter and starts receiving contents.
+    /// On failure nothing is left behind and the bundle is disposed. An image that is being received already is joined, not received twice.
+    /// </summary>
+    /// <returns>FailedPrecondition <c>Bundle.BaseIncomplete</c> if a content that the bundle leaves out is not here.</returns>
+    Task<Result<IImageReception>> BeginAsync(ProxyProfile proxy, DeltaRequest request, IIncomingBundle bundle, IReadOnlyList<IncomingImage> images, CancellationToken cancellationToken);
+}

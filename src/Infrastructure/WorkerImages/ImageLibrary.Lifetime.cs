@@ -1,0 +1,275 @@
+using Starlight.Application.Abstractions.Proxies;
+using Starlight.Domain.Content;
+using Starlight.Domain.Images;
+using Starlight.Domain.Proxies;
+using Starlight.Domain.References;
+using Starlight.Domain.SharedKernel;
+using Starlight.Infrastructure.Mounts;
+using Starlight.Infrastructure.ProxyClient;
+
+namespace Starlight.Infrastructure.WorkerImages;
+
+/// <content>Start-up, taking up interrupted receptions, and freeing.</content>
+public sealed partial class ImageLibrary
+{
+    private static readonly TimeSpan FirstResumePause = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan LongestResumePause = TimeSpan.FromSeconds(60);
+    private static readonly Error NotResumed = new("Pull.Interrupted", "the content had not arrived when the daemon stopped", ErrorKind.Unavailable);
+
+    private readonly CancellationTokenSource _stopping = new();
+    private readonly List<Task> _resuming = [];
+
+    /// <summary>Goes on receiving what was incomplete when the daemon last stopped, and removes contents that no image needs. Returns at once.</summary>
+    public void ResumeInterrupted(IProxyProfiles profiles, IProxyClient proxies)
+    {
+        ILookup<Digest, ImageRecord> images = _records.Images().ToLookup(i => i.ChainId);
+        foreach (WorkerTree tree in Others([]).Where(t => !t.Complete && images.Contains(t.ChainId)))
+        {
+            _resuming.Add(Task.Run(() => ResumeAsync(tree, images[tree.ChainId].First(), profiles, proxies, _stopping.Token)));
+        }
+
+        _resuming.Add(Task.Run(SweepAsync));
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _stopping.CancelAsync();
+        await Task.WhenAll(_resuming);
+        foreach (ImageReception reception in Others([]).Select(t => t.Reception).OfType<ImageReception>().Distinct())
+        {
+            await reception.StopAsync();
+        }
+
+        // Containers keep their own reference to the filesystem images: taking our mount points away does not disturb them.
+        foreach (WorkerTree tree in Others([]))
+        {
+            Unmount(tree);
+        }
+
+        _records.Dispose();
+        _registering.Dispose();
+        _stopping.Dispose();
+    }
+
+    /// <summary>Reads the records; what is not in them goes from the disk, what is not on the disk goes from them.</summary>
+    private void Load()
+    {
+        HashSet<string> mounted = [.. MountTable.Read().Select(m => m.MountPoint)];
+        foreach (TreeRecord record in _records.Trees())
+        {
+            WorkerTree tree = new(record, DirectoryOf(record.ChainId));
+            tree.Mounted = mounted.Contains(tree.MountPoint);
+            try
+            {
+                if (!tree.Complete)
+                {
+                    _board.Expect(Missing(ContentsOf(tree)));
+                }
+                else if (!File.Exists(tree.FilesystemImagePath))
+                {
+                    throw new FileNotFoundException("it is not there");
+                }
+
+                _trees.Add(tree.ChainId, tree);
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException or FailureException)
+            {
+                LibraryLog.TreeLost(_logger, record.ChainId.ToString(), e.Message);
+                _records.Remove(record.ChainId);
+            }
+        }
+
+        HashSet<string> known = [.. _trees.Values.Select(t => t.Directory)];
+        foreach (string directory in Directory.EnumerateDirectories(_imagesDirectory).Where(d => !known.Contains(d)))
+        {
+            string mountPoint = Path.Combine(directory, "mnt");
+            if (mounted.Contains(mountPoint))
+            {
+                MountSyscalls.Unmount(mountPoint, detach: true);
+            }
+
+            DeleteDirectory(directory);
+        }
+
+        LibraryLog.Loaded(_logger, _trees.Count, _trees.Values.Count(t => !t.Complete));
+    }
+
+    private IEnumerable<Digest> Missing(IReadOnlyList<ContentRef> contents) =>
+        contents.Select(c => c.Digest).Where(d => !_objects.Contains(d));
+
+    private async Task ResumeAsync(WorkerTree tree, ImageRecord image, IProxyProfiles profiles, IProxyClient proxies, CancellationToken cancellationToken)
+    {
+        TimeSpan pause = FirstResumePause;
+        IReadOnlyList<Digest> promised = [.. Missing(ContentsOf(tree))];
+        while (!cancellationToken.IsCancellationRequested)
+        {
+            try
+            {
+                ProxyProfile proxy = profiles.Find(image.ProxyProfile).Value;
+                ImageReference reference = ImageReference.Parse(image.Reference).Value.WithDigest(image.ManifestDigest);
+                DeltaRequest request = new([reference], Platform.Parse(image.Platform).Value, FindBases([reference]));
+                IncomingBundle bundle = (IncomingBundle)await proxies.RequestDeltaAsync(proxy, request, cancellationToken);
+                if (bundle.Images[0].FilesystemDigest != tree.Record.FilesystemDigest)
+                {
+                    await bundle.DisposeAsync();
+                    throw new FailureException(new Error("Image.Mismatch", $"the proxy now has another tree for {reference}: remove the image and pull it again", ErrorKind.DataCorrupt));
+                }
+
+                ImageReception reception = new(bundle, _objects, _board, [tree], FinishedAsync, _time, _logger);
+                lock (_lock)
+                {
+                    tree.Reception = reception;
+                }
+
+                _board.Expect(bundle.Contents.Select(c => c.Digest));
+                reception.Start();
+
+                // the reception has promised them now; the promise made at start is withdrawn
+                foreach (Digest content in promised)
+                {
+                    _board.Fail(content, NotResumed);
+                }
+
+                return;
+            }
+            catch (FailureException e)
+            {
+                LibraryLog.ResumeFailed(_logger, image.Reference, e.Error.Message, (long)pause.TotalMilliseconds);
+                await Task.Delay(pause, _time, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                pause = TimeSpan.FromTicks(Math.Min(pause.Ticks * 2, LongestResumePause.Ticks));
+            }
+            catch (OperationCanceledException)
+            {
+                return;
+            }
+        }
+    }
+
+    /// <summary>Forgets trees and frees what only they needed: record first, then files, so that a crash leaves files for the next start to remove, never a record without files.</summary>
+    private async Task RemoveTreesAsync(IReadOnlyList<WorkerTree> trees)
+    {
+        // no pull may decide meanwhile that it can build on what is about to go
+        await _registering.WaitAsync();
+        try
+        {
+            HashSet<Digest> kept = [];
+            foreach (WorkerTree other in Others(trees))
+            {
+                kept.UnionWith(ContentsOf(other).Select(c => c.Digest));
+            }
+
+            foreach (WorkerTree tree in trees)
+            {
+                lock (_lock)
+                {
+                    if (!_trees.Remove(tree.ChainId))
+                    {
+                        continue;
+                    }
+                }
+
+                _records.Remove(tree.ChainId);
+                Unmount(tree);
+                (int objects, long bytes) = (0, 0L);
+                foreach (ContentRef content in ContentsOf(tree))
+                {
+                    if (kept.Contains(content.Digest))
+                    {
+                        continue;
+                    }
+
+                    _board.Fail(content.Digest, NotResumed);
+                    if (_objects.Delete(content.Digest))
+                    {
+                        objects++;
+                        bytes += content.Size;
+                    }
+                }
+
+                DeleteDirectory(tree.Directory);
+                LibraryLog.TreeRemoved(_logger, tree.ChainId.ToString(), objects, bytes);
+            }
+        }
+        finally
+        {
+            _registering.Release();
+        }
+    }
+
+    /// <summary>Removes contents that a crash left without an image.</summary>
+    private async Task SweepAsync()
+    {
+        await _registering.WaitAsync();
+        try
+        {
+            HashSet<Digest> needed = [];
+            foreach (WorkerTree tree in Others([]))
+            {
+                needed.UnionWith(ContentsOf(tree).Select(c => c.Digest));
+            }
+
+            int removed = 0;
+            foreach (Digest content in _objects.Enumerate())
+            {
+                if (_stopping.IsCancellationRequested)
+                {
+                    break;
+                }
+
+                if (!needed.Contains(content) && _objects.Delete(content))
+                {
+                    removed++;
+                }
+            }
+
+            if (removed > 0)
+            {
+                LibraryLog.Swept(_logger, removed);
+            }
+        }
+        catch (FailureException e)
+        {
+            LibraryLog.RemovalFailed(_logger, "contents that no image needs", e.Error.Message);
+        }
+        finally
+        {
+            _registering.Release();
+        }
+    }
+
+    private void Unmount(WorkerTree tree)
+    {
+        lock (_mounting)
+        {
+            if (!tree.Mounted)
+            {
+                return;
+            }
+
+            try
+            {
+                MountSyscalls.Unmount(tree.MountPoint, detach: true);
+                tree.Mounted = false;
+            }
+            catch (FailureException e)
+            {
+                LibraryLog.RemovalFailed(_logger, tree.MountPoint, e.Error.Message);
+            }
+        }
+    }
+
+    private void DeleteDirectory(string directory)
+    {
+        try
+        {
+            if (Directory.Exists(directory))
+            {
+                Directory.Delete(directory, recursive: true);
+            }
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            LibraryLog.RemovalFailed(_logger, directory, e.Message);
+        }
+    }
+}

@@ -1,0 +1,167 @@
+using Starlight.Application.Abstractions.Snapshots;
+using Starlight.Domain.Content;
+using Starlight.Domain.SharedKernel;
+using Starlight.Infrastructure.Fuse;
+
+namespace Starlight.Infrastructure.WorkerImages;
+
+/// <content>What the snapshotter sees: which layers are provided, and what a container on them is mounted from.</content>
+public sealed partial class ImageLibrary : IProvidedImages
+{
+    /// <summary>Snapshot key → its directory in the gate; under <see cref="_lock"/>.</summary>
+    private readonly Dictionary<string, GateDirectory> _gateDirectories = new(StringComparer.Ordinal);
+
+    /// <summary>Serialises mounting, which takes well under a millisecond.</summary>
+    private readonly Lock _mounting = new();
+
+    private long _gateNames;
+
+    public Task<bool> ProvidesAsync(RemoteLayerRequest request, CancellationToken cancellationToken)
+    {
+        if (!Digest.TryParse(request.ChainId, out Digest chainId))
+        {
+            return Task.FromResult(false);
+        }
+
+        lock (_lock)
+        {
+            return Task.FromResult(_trees.Values.Any(t => t.Record.ChainIds.Contains(chainId)));
+        }
+    }
+
+    public Task<Result<RootFilesystemLayers>> AttachAsync(string chainId, string snapshotKey, CancellationToken cancellationToken)
+    {
+        WorkerTree? tree = Digest.TryParse(chainId, out Digest digest) ? Find(digest) : null;
+        if (tree is null)
+        {
+            return Task.FromResult<Result<RootFilesystemLayers>>(new Error(
+                "Image.NotProvided", $"no image on this worker ends with the layer {chainId}: pull the image again", ErrorKind.NotFound));
+        }
+
+        MountTree(tree);
+        string? gate = tree.Complete || _gate is null ? null : GateDirectoryOf(snapshotKey).Path;
+        return Task.FromResult<Result<RootFilesystemLayers>>(new RootFilesystemLayers(tree.MountPoint, gate, _objects.Root));
+    }
+
+    public void Detach(string snapshotKey)
+    {
+        GateDirectory? directory;
+        lock (_lock)
+        {
+            _gateDirectories.Remove(snapshotKey, out directory);
+        }
+
+        directory?.Dispose();
+    }
+
+    public async Task ReleaseAsync(string chainId, CancellationToken cancellationToken)
+    {
+        if (!Digest.TryParse(chainId, out Digest digest) || Find(digest) is not { } tree)
+        {
+            return;
+        }
+
+        ImageReception? reception;
+        lock (_lock)
+        {
+            reception = tree.Reception;
+        }
+
+        if (reception is not null && reception.Trees.All(t => t == tree || t.Complete))
+        {
+            await reception.StopAsync();
+        }
+
+        await RemoveTreesAsync([tree]);
+    }
+
+    public Task<(long Size, long Inodes)> UsageAsync(string chainId, CancellationToken cancellationToken)
+    {
+        if (!Digest.TryParse(chainId, out Digest digest) || Find(digest) is not { } tree)
+        {
+            return Task.FromResult((0L, 0L));
+        }
+
+        HashSet<Digest> older = [];
+        foreach (WorkerTree other in Others([tree]).Where(t => t.Record.CreatedUnixMs < tree.Record.CreatedUnixMs))
+        {
+            older.UnionWith(ContentsOf(other).Select(c => c.Digest));
+        }
+
+        long size = new FileInfo(tree.FilesystemImagePath).Length;
+        long inodes = 1;
+        foreach (ContentRef content in ContentsOf(tree))
+        {
+            if (!older.Contains(content.Digest) && _objects.Contains(content.Digest))
+            {
+                size += content.Size;
+                inodes++;
+            }
+        }
+
+        return Task.FromResult((size, inodes));
+    }
+
+    private WorkerTree? Find(Digest chainId)
+    {
+        lock (_lock)
+        {
+            return _trees.GetValueOrDefault(chainId);
+        }
+    }
+
+    private void MountTree(WorkerTree tree)
+    {
+        lock (_mounting)
+        {
+            if (!tree.Mounted)
+            {
+                // the file's digest is checked once per daemon run, before anything can be seen through it
+                _ = ContentsOf(tree);
+                Directory.CreateDirectory(tree.MountPoint);
+                ErofsMounts.Mount(tree.FilesystemImagePath, tree.MountPoint);
+                tree.Mounted = true;
+            }
+        }
+    }
+
+    private GateDirectory GateDirectoryOf(string snapshotKey)
+    {
+        lock (_lock)
+        {
+            if (!_gateDirectories.TryGetValue(snapshotKey, out GateDirectory? directory))
+            {
+                directory = _gate!.CreateDirectory($"{++_gateNames}");
+                _gateDirectories.Add(snapshotKey, directory);
+            }
+
+            return directory;
+        }
+    }
+
+    /// <summary>Contents of a tree in canonical order. Reads and checks the filesystem image at the first call.</summary>
+    private IReadOnlyList<ContentRef> ContentsOf(WorkerTree tree)
+    {
+        if (tree.Contents is { } known)
+        {
+            return known;
+        }
+
+        byte[] image = File.ReadAllBytes(tree.FilesystemImagePath);
+        if (Digest.Of(image) != tree.Record.FilesystemDigest)
+        {
+            throw new FailureException(new Error(
+                "Image.FilesystemDamaged", $"{tree.FilesystemImagePath} is damaged: remove the image and pull it again", ErrorKind.DataCorrupt));
+        }
+
+        return tree.Contents = _filesystems.ReadContents(image).Contents;
+    }
+
+    private List<WorkerTree> Others(IReadOnlyList<WorkerTree> trees)
+    {
+        lock (_lock)
+        {
+            return [.. _trees.Values.Except(trees)];
+        }
+    }
+}

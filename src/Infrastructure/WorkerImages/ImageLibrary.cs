@@ -1,0 +1,283 @@
+using Microsoft.Extensions.Logging;
+using Starlight.Application.Abstractions.Images;
+using Starlight.Application.Abstractions.Proxies;
+using Starlight.Application.Abstractions.Worker;
+using Starlight.Domain.Content;
+using Starlight.Domain.Proxies;
+using Starlight.Domain.References;
+using Starlight.Domain.SharedKernel;
+using Starlight.Infrastructure.Fuse;
+using Starlight.Infrastructure.Mounts;
+using Starlight.Infrastructure.Objects;
+using Starlight.Infrastructure.ProxyClient;
+
+namespace Starlight.Infrastructure.WorkerImages;
+
+/// <summary>
+/// The images on this worker: what is here, what is being received, and what a container is mounted from. One per daemon. Three parts:
+/// receiving (this file), providing layers to the snapshotter (<c>.Provide</c>), start-up and freeing (<c>.Lifetime</c>).
+/// </summary>
+public sealed partial class ImageLibrary : IWorkerImages, IAsyncDisposable
+{
+    /// <summary>More bases would make the request longer without making the answer shorter: the likeliest relatives come first. Arbitrary.</summary>
+    private const int MaxBases = 16;
+
+    private readonly string _imagesDirectory;
+    private readonly ImageRecords _records;
+    private readonly ObjectStore _objects;
+    private readonly ArrivalBoard _board;
+    private readonly ArrivalGate? _gate;
+    private readonly IFilesystemImages _filesystems;
+    private readonly TimeProvider _time;
+    private readonly ILogger<ImageLibrary> _logger;
+
+    /// <summary>Guards the two dictionaries and the state of every tree; never held across input or output but for short metadata writes.</summary>
+    private readonly Lock _lock = new();
+    private readonly Dictionary<Digest, WorkerTree> _trees = [];
+
+    /// <summary>One pull at a time registers its trees: a second pull of the same image then finds the first's and joins it.</summary>
+    private readonly SemaphoreSlim _registering = new(1, 1);
+
+    public ImageLibrary(
+        WorkerLayout layout,
+        ObjectStore objects,
+        ArrivalBoard board,
+        ArrivalGate? gate,
+        IFilesystemImages filesystems,
+        TimeProvider time,
+        ILogger<ImageLibrary> logger)
+    {
+        _imagesDirectory = layout.ImagesDirectory;
+        Directory.CreateDirectory(_imagesDirectory);
+        _records = new ImageRecords(layout.ImagesDatabase);
+        _objects = objects;
+        _board = board;
+        _gate = gate;
+        _filesystems = filesystems;
+        _time = time;
+        _logger = logger;
+        Load();
+    }
+
+    public IReadOnlyList<BaseImage> FindBases(IReadOnlyList<ImageReference> wanted)
+    {
+        HashSet<string> repositories = [.. wanted.Select(r => r.Name)];
+        List<(BaseImage Image, bool Related)> found = [];
+        HashSet<Digest> trees = [];
+        foreach (ImageRecord record in _records.Images())
+        {
+            if (IsComplete(record.ChainId) && trees.Add(record.ChainId) && ImageReference.Parse(record.Reference) is { IsSuccess: true } reference)
+            {
+                found.Add((new BaseImage(reference.Value, record.ManifestDigest), repositories.Contains(reference.Value.Name)));
+            }
+        }
+
+        // stable: within each group the most recently pulled stays first
+        return [.. found.OrderByDescending(f => f.Related).Take(MaxBases).Select(f => f.Image)];
+    }
+
+    public Result<BaseImage> FindBase(ImageReference reference)
+    {
+        ImageRecord? record = _records.Images().FirstOrDefault(r =>
+            (r.Reference == reference.ToString() || (reference.Digest is { } digest && r.ManifestDigest == digest)) && IsComplete(r.ChainId));
+        return record is null
+            ? new Error("Image.BaseUnknown", $"{reference} cannot be the base: it is not on this worker, or not complete yet. Leave the base out to let Starlight choose", ErrorKind.NotFound)
+            : new BaseImage(ImageReference.Parse(record.Reference).Value, record.ManifestDigest);
+    }
+
+    public async Task<Result<IImageReception>> BeginAsync(
+        ProxyProfile proxy,
+        DeltaRequest request,
+        IIncomingBundle bundle,
+        IReadOnlyList<IncomingImage> images,
+        CancellationToken cancellationToken)
+    {
+        IncomingBundle incoming = (IncomingBundle)bundle;
+        bool handedOver = false;
+        try
+        {
+            await _registering.WaitAsync(cancellationToken);
+            try
+            {
+                if (RunningReceptionOf(images) is { } running)
+                {
+                    return Result<IImageReception>.Success(new JoinedReception(running));
+                }
+
+                if (MissingContent(incoming) is { } missing)
+                {
+                    return new Error("Bundle.BaseIncomplete", $"the proxy left out {missing}, which is not on this worker", ErrorKind.FailedPrecondition);
+                }
+
+                List<WorkerTree> added = await AddTreesAsync(proxy, request, incoming, images, cancellationToken);
+                ImageReception reception = new(incoming, _objects, _board, TreesOf(images), FinishedAsync, _time, _logger) { Abandoned = _ => RemoveTreesAsync(added) };
+                lock (_lock)
+                {
+                    foreach (WorkerTree tree in reception.Trees.Where(t => !t.Complete && t.Reception is null))
+                    {
+                        tree.Reception = reception;
+                    }
+                }
+
+                _board.Expect(incoming.Contents.Select(c => c.Digest));
+                handedOver = true;
+                LibraryLog.ReceptionStarted(_logger, string.Join(", ", request.Images), incoming.Contents.Count, incoming.Contents.Sum(c => c.Size));
+                reception.Start();
+                return Result<IImageReception>.Success(reception);
+            }
+            finally
+            {
+                _registering.Release();
+            }
+        }
+        finally
+        {
+            if (!handedOver)
+            {
+                await incoming.DisposeAsync();
+            }
+        }
+    }
+
+    private bool IsComplete(Digest chainId)
+    {
+        lock (_lock)
+        {
+            return _trees.TryGetValue(chainId, out WorkerTree? tree) && tree.Complete;
+        }
+    }
+
+    private List<WorkerTree> TreesOf(IReadOnlyList<IncomingImage> images)
+    {
+        lock (_lock)
+        {
+            return [.. images.Select(i => _trees[i.TopChainId]).Distinct()];
+        }
+    }
+
+    /// <summary>The one reception that already brings everything these images still need, or null.</summary>
+    private ImageReception? RunningReceptionOf(IReadOnlyList<IncomingImage> images)
+    {
+        lock (_lock)
+        {
+            ImageReception? common = null;
+            foreach (IncomingImage image in images)
+            {
+                if (!_trees.TryGetValue(image.TopChainId, out WorkerTree? tree) || tree.Complete || tree.Reception is null || (common is not null && tree.Reception != common))
+                {
+                    return null;
+                }
+
+                common = tree.Reception;
+            }
+
+            return common;
+        }
+    }
+
+    /// <summary>A content that neither the bundle brings nor the store holds: the base is not what the proxy believes.</summary>
+    private Digest? MissingContent(IncomingBundle bundle)
+    {
+        HashSet<Digest> coming = [.. bundle.Contents.Select(c => c.Digest)];
+        foreach (IReadOnlyList<ContentRef> contents in bundle.ImageContents)
+        {
+            foreach (ContentRef content in contents)
+            {
+                if (!coming.Contains(content.Digest) && !_objects.Contains(content.Digest))
+                {
+                    return content.Digest;
+                }
+            }
+        }
+
+        return null;
+    }
+
+    /// <summary>Writes what is new to disk, then to the records, then to memory: a crash in between leaves files that the next start removes.</summary>
+    private async Task<List<WorkerTree>> AddTreesAsync(ProxyProfile proxy, DeltaRequest request, IncomingBundle bundle, IReadOnlyList<IncomingImage> images, CancellationToken cancellationToken)
+    {
+        long now = _time.GetUtcNow().ToUnixTimeMilliseconds();
+        List<WorkerTree> added = [];
+        List<ImageRecord> records = [];
+        try
+        {
+            for (int i = 0; i < images.Count; i++)
+            {
+                IncomingImage image = images[i];
+                records.Add(new ImageRecord(image.Reference.ToString(), image.ManifestDigest, image.TopChainId, proxy.Name, request.Platform.ToString(), now));
+                lock (_lock)
+                {
+                    if (_trees.ContainsKey(image.TopChainId) || added.Exists(t => t.ChainId == image.TopChainId))
+                    {
+                        continue;
+                    }
+                }
+
+                WorkerTree tree = new(new TreeRecord(image.ChainIds, image.FilesystemDigest, Complete: false, now), DirectoryOf(image.TopChainId))
+                {
+                    Contents = bundle.ImageContents[i],
+                };
+                added.Add(tree);
+                Directory.CreateDirectory(tree.Directory);
+                await FilesystemImageFile.WriteAsync(tree.FilesystemImagePath, bundle.Images[i].FilesystemImage, cancellationToken);
+            }
+
+            _records.Add([.. added.Select(t => t.Record)], records);
+        }
+        catch
+        {
+            foreach (WorkerTree tree in added)
+            {
+                DeleteDirectory(tree.Directory);
+            }
+
+            throw;
+        }
+
+        lock (_lock)
+        {
+            foreach (WorkerTree tree in added)
+            {
+                _trees.Add(tree.ChainId, tree);
+            }
+        }
+
+        return added;
+    }
+
+    /// <summary>A reception has ended.</summary>
+    private Task FinishedAsync(ImageReception reception, Result outcome)
+    {
+        if (outcome.IsSuccess)
+        {
+            _records.MarkComplete([.. reception.Trees.Select(t => t.ChainId)]);
+            LibraryLog.ReceptionDone(_logger, string.Join(", ", reception.Trees.Select(t => t.ChainId)), reception.Progress.ReceivedBytes);
+        }
+
+        lock (_lock)
+        {
+            foreach (WorkerTree tree in reception.Trees)
+            {
+                tree.Complete |= outcome.IsSuccess;
+                if (tree.Reception == reception)
+                {
+                    tree.Reception = null;
+                }
+            }
+        }
+
+        return Task.CompletedTask;
+    }
+
+    private string DirectoryOf(Digest chainId) => Path.Combine(_imagesDirectory, chainId.Hex);
+
+    /// <summary>A pull of an image that another pull already receives: sees its progress, cannot take it away.</summary>
+    private sealed class JoinedReception(ImageReception other) : IImageReception
+    {
+        public ReceptionProgress Progress => other.Progress;
+
+        public Task<Result> Completion => other.Completion;
+
+        public Task AbandonAsync() => Task.CompletedTask;
+    }
+}

@@ -1,0 +1,185 @@
+using Microsoft.Extensions.Logging;
+using Starlight.Application.Abstractions.Worker;
+using Starlight.Domain.Content;
+using Starlight.Domain.SharedKernel;
+using Starlight.Infrastructure.Objects;
+using Starlight.Infrastructure.ProxyClient;
+
+namespace Starlight.Infrastructure.WorkerImages;
+
+/// <summary>
+/// Receives the contents of one bundle in the background:
+/// <list type="number">
+/// <item>contents go to the object store, verified, and waiting opens are released one by one;</item>
+/// <item>a cut connection is taken up again at the block where it broke, with growing pauses, for as long as it takes: an edge link may be down for hours, and the
+/// waiting opens can be killed meanwhile;</item>
+/// <item>bytes that arrive damaged are asked for again; if they stay damaged the missing contents fail for good, and waiting opens get EIO;</item>
+/// <item>when everything is in, the store is synced before the trees are called complete.</item>
+/// </list>
+/// </summary>
+internal sealed class ImageReception : IImageReception
+{
+    /// <summary>Damaged bytes at one place are asked for again this often: line noise passes, a damaged source does not. Arbitrary.</summary>
+    private const int MaxDamagedAttempts = 5;
+
+    private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(200);
+    private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(30);
+
+    private readonly IncomingBundle _bundle;
+    private readonly ObjectStore _objects;
+    private readonly ArrivalBoard _board;
+    private readonly Func<ImageReception, Result, Task> _finished;
+    private readonly TimeProvider _time;
+    private readonly ILogger _logger;
+    private readonly CancellationTokenSource _stop = new();
+    private readonly TaskCompletionSource<Result> _completion = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly ContentSink _sink;
+    private Task _running = Task.CompletedTask;
+
+    /// <param name="bundle">Owned: disposed when the reception ends.</param>
+    /// <param name="objects">Where contents go.</param>
+    /// <param name="board">Whom to tell that they have.</param>
+    /// <param name="trees">Trees that are complete when this reception is.</param>
+    /// <param name="finished">Called once, before <see cref="Completion"/> ends, with the outcome.</param>
+    /// <param name="time">Clock of the pauses.</param>
+    /// <param name="logger">The library's.</param>
+    public ImageReception(
+        IncomingBundle bundle,
+        ObjectStore objects,
+        ArrivalBoard board,
+        IReadOnlyList<WorkerTree> trees,
+        Func<ImageReception, Result, Task> finished,
+        TimeProvider time,
+        ILogger logger)
+    {
+        _bundle = bundle;
+        _objects = objects;
+        _board = board;
+        Trees = trees;
+        _finished = finished;
+        _time = time;
+        _logger = logger;
+        _sink = new ContentSink(objects, board);
+    }
+
+    public IReadOnlyList<WorkerTree> Trees { get; }
+
+    public Task<Result> Completion => _completion.Task;
+
+    public ReceptionProgress Progress => new(_bundle.ReceivedBytes, _bundle.TotalBytes, _sink.Done, _bundle.Contents.Count);
+
+    /// <summary>Removes the trees that only this reception was to bring; set by the library.</summary>
+    public Func<ImageReception, Task>? Abandoned { get; init; }
+
+    public void Start() => _running = Task.Run(RunAsync);
+
+    public async Task StopAsync()
+    {
+        await _stop.CancelAsync();
+        await _running;
+    }
+
+    public async Task AbandonAsync()
+    {
+        await StopAsync();
+        if (Abandoned is not null)
+        {
+            await Abandoned(this);
+        }
+    }
+
+    private async Task RunAsync()
+    {
+        Result outcome;
+        try
+        {
+            await ReceiveAsync(_stop.Token);
+            await Task.Run(_objects.Sync, CancellationToken.None);
+            outcome = Result.Success;
+        }
+        catch (OperationCanceledException) when (_stop.IsCancellationRequested)
+        {
+            outcome = new Error("Pull.Stopped", "receiving was stopped", ErrorKind.Cancelled);
+        }
+        catch (FailureException e)
+        {
+            LibraryLog.ReceptionFailed(_logger, Name, e.Error.Message);
+            outcome = e.Error;
+        }
+        catch (Exception e)
+        {
+            // A bug of ours must not leave opens waiting for ever: it ends the reception like any other failure, loudly.
+            LibraryLog.ReceptionCrashed(_logger, e, Name);
+            outcome = new Error("Pull.Crashed", $"receiving {Name} failed: {e.Message}", ErrorKind.Internal);
+        }
+        finally
+        {
+            await _bundle.DisposeAsync();
+            _sink.Dispose();
+        }
+
+        if (!outcome.IsSuccess && outcome.Error.Kind != ErrorKind.Cancelled)
+        {
+            FailMissing(outcome.Error);
+        }
+
+        await _finished(this, outcome);
+        _completion.SetResult(outcome);
+    }
+
+    private string Name => string.Join(", ", _bundle.Request.Images);
+
+    private async Task ReceiveAsync(CancellationToken cancellationToken)
+    {
+        int attempt = 0;
+        int damaged = 0;
+        bool connected = true;
+        int doneBefore = -1;
+        while (true)
+        {
+            try
+            {
+                if (!connected)
+                {
+                    await _bundle.ReconnectAsync(cancellationToken);
+                    connected = true;
+                }
+
+                await _bundle.ReceiveAsync(_sink, cancellationToken);
+                return;
+            }
+            catch (FailureException e) when (e.Error.Kind is ErrorKind.Unavailable or ErrorKind.DataCorrupt)
+            {
+                connected = false;
+                _sink.DropUnfinished();
+                if (_sink.Done != doneBefore)
+                {
+                    // progress was made since the last failure: this one is new
+                    doneBefore = _sink.Done;
+                    attempt = 0;
+                    damaged = 0;
+                }
+
+                if (e.Error.Kind == ErrorKind.DataCorrupt && ++damaged >= MaxDamagedAttempts)
+                {
+                    throw;
+                }
+
+                TimeSpan pause = TimeSpan.FromTicks(Math.Min(LongestPause.Ticks, FirstPause.Ticks << Math.Min(attempt++, 20)));
+                LibraryLog.ReceptionInterrupted(_logger, Name, e.Error.Message, (long)pause.TotalMilliseconds);
+                await Task.Delay(pause, _time, cancellationToken);
+            }
+        }
+    }
+
+    private void FailMissing(Error error)
+    {
+        foreach (ContentRef content in _bundle.Contents)
+        {
+            if (!_objects.Contains(content.Digest))
+            {
+                _board.Fail(content.Digest, error);
+            }
+        }
+    }
+}

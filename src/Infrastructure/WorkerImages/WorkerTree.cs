@@ -1,0 +1,37 @@
+using Starlight.Domain.Content;
+
+namespace Starlight.Infrastructure.WorkerImages;
+
+/// <summary>
+/// A tree in use: the filesystem image on disk, its mount, and whether all its contents are here. Fields change under the library's lock only; reading
+/// <see cref="Complete"/> without it is fine.
+/// </summary>
+internal sealed class WorkerTree(TreeRecord record, string directory)
+{
+    private volatile bool _complete = record.Complete;
+
+    public Digest ChainId => Record.ChainId;
+
+    public TreeRecord Record { get; } = record;
+
+    /// <summary><c>images/&lt;hex of the chain ID&gt;</c></summary>
+    public string Directory { get; } = directory;
+
+    public string FilesystemImagePath => Path.Combine(Directory, "filesystem.erofs");
+
+    public string MountPoint => Path.Combine(Directory, "mnt");
+
+    public bool Complete
+    {
+        get => _complete;
+        set => _complete = value;
+    }
+
+    public bool Mounted { get; set; }
+
+    /// <summary>The reception that brings the missing contents; null when complete, or when none runs.</summary>
+    public ImageReception? Reception { get; set; }
+
+    /// <summary>Distinct contents, canonical order. Read from the filesystem image when first needed.</summary>
+    public IReadOnlyList<ContentRef>? Contents { get; set; }
+}

@@ -1,0 +1,73 @@
+using System.CommandLine;
+using System.Globalization;
+using Starlight.Infrastructure.Grpc;
+using Starlight.Infrastructure.Grpc.Protocol;
+using Starlight.Presentation.Cli.Output;
+
+namespace Starlight.Presentation.Cli.Commands;
+
+/// <summary><c>ctr-starlight pull [BASE] REF</c>: one request to the proxy; returns as soon as a container can be created.</summary>
+internal static class PullCommand
+{
+    public static Command Build(GlobalOptions global)
+    {
+        Argument<string[]> references = new("[BASE] REF") { Description = "image to pull, and before it the image to build upon [default base: every complete image on this worker]", Arity = new ArgumentArity(1, 2) };
+        Option<string> profile = new("--profile", "-p") { Description = "proxy profile [default: the default profile]" };
+        Option<string> platform = new("--platform") { Description = "e.g. linux/arm64 [default: this machine's]" };
+        Option<bool> wait = new("--disable-early-start", "-w") { Description = "return only when every content has arrived" };
+        Option<bool> quiet = new("--quiet", "-q") { Description = "print nothing on success" };
+        Command command = new("pull", "Pull an image through the proxy.") { references, profile, platform, wait, quiet };
+        command.SetAction(async (parse, cancellationToken) =>
+        {
+            string[] names = parse.GetRequiredValue(references);
+            PullImageRequest request = new()
+            {
+                Base = names.Length == 2 ? names[0] : "",
+                ProxyProfile = parse.GetValue(profile) ?? "",
+                Platform = parse.GetValue(platform) ?? "",
+                Namespace = global.NamespaceOf(parse),
+                DisableEarlyStart = parse.GetValue(wait),
+            };
+            request.References.Add(names[^1]);
+            using GrpcChannel channel = global.Connect(parse);
+            PullSummary? summary = null;
+            using (StatusLine status = new(parse.GetValue(quiet)))
+            {
+                await foreach (PullProgress progress in channel.ServerStreamAsync(DaemonMethods.PullImage, request, default, cancellationToken))
+                {
+                    summary = progress.Summary ?? summary;
+                    status.Show(progress.Stage == PullStage.Receiving
+                        ? $"{progress.Message}: {Bytes.Text(progress.ReceivedBytes)}, {progress.ContentsDone}/{progress.ContentsTotal} contents"
+                        : progress.Message);
+                }
+            }
+
+            if (!parse.GetValue(quiet) && summary is not null)
+            {
+                Print(summary);
+            }
+
+            return 0;
+        });
+        return command;
+    }
+
+    private static void Print(PullSummary summary)
+    {
+        foreach (PullSummary.Types.Image image in summary.Images)
+        {
+            Console.WriteLine($"{image.Name} {image.Digest}");
+        }
+
+        if (summary.BaseImages.Count > 0)
+        {
+            Console.WriteLine($"  built upon {string.Join(", ", summary.BaseImages)}");
+        }
+
+        double saved = summary.ContentBytes == 0 ? 0 : 100.0 * (summary.ContentBytes - summary.SentContentBytes) / summary.ContentBytes;
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"  {Bytes.Text(summary.SentContentBytes)} of {Bytes.Text(summary.ContentBytes)} contents to receive ({saved:0.0} % here already); layers are {Bytes.Text(summary.LayerBytes)}"));
+        Console.WriteLine(summary.Complete
+            ? $"  complete: {Bytes.Text(summary.WireBytes)} received in {summary.ElapsedMs} ms"
+            : $"  ready to start after {summary.ElapsedMs} ms; contents go on arriving");
+    }
+}

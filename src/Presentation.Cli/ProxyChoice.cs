@@ -1,0 +1,36 @@
+using System.CommandLine;
+using Starlight.Domain.Proxies;
+using Starlight.Domain.SharedKernel;
+
+namespace Starlight.Presentation.Cli;
+
+/// <summary>Which proxy a command talks to: a profile of the daemon, or one named directly.</summary>
+internal sealed class ProxyChoice
+{
+    public Option<string> Profile { get; } = new("--profile", "-p") { Description = "proxy profile of the daemon [default: the default profile]" };
+
+    public Option<string> Url { get; } = new("--proxy") { Description = "talk to this proxy directly, without a daemon: http[s]://[user:password@]host[:port]" };
+
+    /// <summary>The proxy of <c>--proxy</c>, or null if it is not given.</summary>
+    public ProxyProfile? DirectOf(ParseResult parse)
+    {
+        string? url = parse.GetValue(Url);
+        if (url is null)
+        {
+            return null;
+        }
+
+        if (!Uri.TryCreate(url, UriKind.Absolute, out Uri? uri))
+        {
+            throw new FailureException(new Error("Proxy.ProfileInvalid", $"'{url}' is not a proxy URL: write http://host:port or https://host", ErrorKind.InvalidInput));
+        }
+
+        string[] account = uri.UserInfo.Split(':', 2);
+        return ProxyProfile.Create(
+            "command-line",
+            uri.Scheme,
+            uri.Authority + uri.AbsolutePath.TrimEnd('/'),
+            Uri.UnescapeDataString(account[0]),
+            account.Length > 1 ? Uri.UnescapeDataString(account[1]) : null).Value;
+    }
+}

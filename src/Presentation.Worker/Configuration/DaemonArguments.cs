@@ -1,0 +1,80 @@
+using System.CommandLine;
+using Starlight.Domain.Proxies;
+using Starlight.Domain.SharedKernel;
+
+namespace Starlight.Presentation.Worker.Configuration;
+
+/// <summary>The daemon's command line. Precedence: flag, environment, configuration file, default.</summary>
+internal sealed class DaemonArguments
+{
+    private readonly Option<string> _config = new("--config", "-c") { Description = $"configuration file; created if missing [env STARLIGHT_DAEMON_CONFIG; default {DaemonSettings.DefaultConfigPath}]" };
+    private readonly Option<string> _logLevel = new("--log-level", "-l") { Description = "trace, debug, info, warn, error [env LOG_LEVEL; default info]" };
+    private readonly Option<string> _metadata = new("--metadata", "-m") { Description = "database of the snapshots [default FS_ROOT/metadata.db]" };
+    private readonly Option<string> _socket = new("--socket") { Description = $"socket for containerd [default {DaemonSettings.DefaultSnapshotterSocket}]" };
+    private readonly Option<string> _daemon = new("--daemon") { Description = $"socket for ctr-starlight [default {DaemonSettings.DefaultDaemonSocket}]" };
+    private readonly Option<string> _containerd = new("--containerd") { Description = $"containerd's socket [default {DaemonSettings.DefaultContainerdSocket}]" };
+    private readonly Option<string> _namespace = new("--default-namespace") { Description = "containerd namespace of pulls that name none [default default]" };
+    private readonly Option<string> _defaultProxy = new("--default", "-d") { Description = "proxy profile of commands that name none" };
+    private readonly Option<string> _fsRoot = new("--fs-root", "--fs") { Description = $"objects, filesystem images and snapshots [default {DaemonSettings.DefaultFsRoot}]" };
+    private readonly Option<string> _id = new("--id") { Description = "name of this worker in the proxy's logs [default: a random UUID, kept in the configuration]" };
+    private readonly Option<string[]> _proxy = new("--proxy", "-p") { Description = "name,protocol,address[,user,password]; may be repeated; never written to the configuration", AllowMultipleArgumentsPerToken = false };
+
+    public RootCommand Build(Func<DaemonSettings, DaemonConfigFile, CancellationToken, Task<int>> run)
+    {
+        RootCommand root = new("Starlight's worker daemon: containerd snapshotter, object store and pulls.")
+        {
+            _config, _logLevel, _metadata, _socket, _daemon, _containerd, _namespace, _defaultProxy, _fsRoot, _id, _proxy,
+        };
+        root.SetAction(async (parse, cancellationToken) =>
+        {
+            try
+            {
+                (DaemonSettings settings, DaemonConfigFile file) = Resolve(parse);
+                return await run(settings, file, cancellationToken);
+            }
+            catch (FailureException e)
+            {
+                await Console.Error.WriteLineAsync($"starlight-daemon: {e.Error.Message}");
+                return 1;
+            }
+        });
+        return root;
+    }
+
+    private (DaemonSettings Settings, DaemonConfigFile File) Resolve(ParseResult parse)
+    {
+        string path = parse.GetValue(_config) ?? Environment.GetEnvironmentVariable("STARLIGHT_DAEMON_CONFIG") ?? DaemonSettings.DefaultConfigPath;
+        DaemonConfigFile config = DaemonConfigFile.Open(path, [.. (parse.GetValue(_proxy) ?? []).Select(ParseProxy)], parse.GetValue(_defaultProxy));
+        DaemonFile file = config.File;
+        if (file.DaemonType is not (null or "unix"))
+        {
+            throw new FailureException(new Error("Config.Malformed", $"{path}: daemon_type '{file.DaemonType}' is not supported: use unix", ErrorKind.InvalidInput));
+        }
+
+        string fsRoot = Path.GetFullPath(parse.GetValue(_fsRoot) ?? file.FsRoot ?? DaemonSettings.DefaultFsRoot);
+        return (new DaemonSettings
+        {
+            ConfigPath = path,
+            LogLevel = parse.GetValue(_logLevel) ?? Environment.GetEnvironmentVariable("LOG_LEVEL") ?? file.LogLevel ?? "info",
+            Id = parse.GetValue(_id) ?? file.Id ?? Environment.MachineName,
+            MetadataPath = Path.GetFullPath(parse.GetValue(_metadata) ?? file.Metadata ?? Path.Combine(fsRoot, "metadata.db")),
+            SnapshotterSocket = Path.GetFullPath(parse.GetValue(_socket) ?? file.Socket ?? DaemonSettings.DefaultSnapshotterSocket),
+            DaemonSocket = Path.GetFullPath(parse.GetValue(_daemon) ?? file.Daemon ?? DaemonSettings.DefaultDaemonSocket),
+            ContainerdSocket = Path.GetFullPath(parse.GetValue(_containerd) ?? file.Containerd ?? DaemonSettings.DefaultContainerdSocket),
+            DefaultNamespace = parse.GetValue(_namespace) ?? file.DefaultNamespace ?? "default",
+            FsRoot = fsRoot,
+        }, config);
+    }
+
+    /// <summary><c>name,protocol,address[,user[,password]]</c>: the password is all the rest, so it may hold commas.</summary>
+    internal static ProxyProfile ParseProxy(string text)
+    {
+        string[] parts = text.Split(',', 5);
+        if (parts.Length < 3)
+        {
+            throw new FailureException(new Error("Proxy.ProfileInvalid", $"--proxy '{text}': write name,protocol,address or name,protocol,address,user,password", ErrorKind.InvalidInput));
+        }
+
+        return ProxyProfile.Create(parts[0], parts[1], parts[2], parts.ElementAtOrDefault(3), parts.ElementAtOrDefault(4)).Value;
+    }
+}

@@ -1,0 +1,100 @@
+using System.Text.Json.Serialization;
+
+namespace Starlight.Presentation.Worker.Configuration;
+
+/// <summary>
+/// The daemon's configuration file (default <c>/etc/starlight/starlight-daemon.json</c>), with the keys that users of the original know. Null means "not set": flags and environment win over
+/// the file, the file over the defaults.
+/// </summary>
+internal sealed record DaemonFile
+{
+    [JsonPropertyName("log_level")]
+    public string? LogLevel { get; init; }
+
+    /// <summary>Name of this worker in the proxy's logs; a random UUID is written at the first start.</summary>
+    [JsonPropertyName("id")]
+    public string? Id { get; init; }
+
+    [JsonPropertyName("metadata")]
+    public string? Metadata { get; init; }
+
+    [JsonPropertyName("socket")]
+    public string? Socket { get; init; }
+
+    [JsonPropertyName("daemon_type")]
+    public string? DaemonType { get; init; }
+
+    [JsonPropertyName("daemon")]
+    public string? Daemon { get; init; }
+
+    [JsonPropertyName("containerd")]
+    public string? Containerd { get; init; }
+
+    [JsonPropertyName("default_namespace")]
+    public string? DefaultNamespace { get; init; }
+
+    [JsonPropertyName("default_proxy")]
+    public string? DefaultProxy { get; init; }
+
+    [JsonPropertyName("fs_root")]
+    public string? FsRoot { get; init; }
+
+    [JsonPropertyName("configs")]
+    public Dictionary<string, ProxyEntry>? Configs { get; init; }
+
+    /// <summary>Keys of other versions: kept when the file is rewritten, reported at start.</summary>
+    [JsonExtensionData]
+    public Dictionary<string, System.Text.Json.JsonElement>? Others { get; init; }
+}
+
+/// <summary>One proxy profile in the file.</summary>
+internal sealed record ProxyEntry
+{
+    [JsonPropertyName("protocol")]
+    public string Protocol { get; init; } = "https";
+
+    [JsonPropertyName("address")]
+    public string Address { get; init; } = "";
+
+    [JsonPropertyName("username")]
+    public string? Username { get; init; }
+
+    [JsonPropertyName("password")]
+    public string? Password { get; init; }
+}
+
+[JsonSerializable(typeof(DaemonFile))]
+[JsonSourceGenerationOptions(WriteIndented = true, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull, ReadCommentHandling = System.Text.Json.JsonCommentHandling.Skip, AllowTrailingCommas = true)]
+internal sealed partial class DaemonFileJson : JsonSerializerContext;
+
+/// <summary>What the daemon runs with: flags, environment, file and defaults merged.</summary>
+internal sealed record DaemonSettings
+{
+    public const string DefaultConfigPath = "/etc/starlight/starlight-daemon.json";
+    public const string DefaultFsRoot = "/var/lib/starlight";
+    public const string DefaultSnapshotterSocket = "/run/starlight/starlight-snapshotter.sock";
+    public const string DefaultDaemonSocket = "/run/starlight/starlight-daemon.sock";
+    public const string DefaultContainerdSocket = "/run/containerd/containerd.sock";
+
+    public required string ConfigPath { get; init; }
+
+    public required string LogLevel { get; init; }
+
+    public required string Id { get; init; }
+
+    /// <summary>SQLite database of the snapshots.</summary>
+    public required string MetadataPath { get; init; }
+
+    /// <summary>Where containerd reaches the snapshotter.</summary>
+    public required string SnapshotterSocket { get; init; }
+
+    /// <summary>Where <c>ctr-starlight</c> reaches the daemon.</summary>
+    public required string DaemonSocket { get; init; }
+
+    public required string ContainerdSocket { get; init; }
+
+    public required string DefaultNamespace { get; init; }
+
+    /// <summary>Objects, filesystem images, snapshots, the gate's mount point.</summary>
+    public required string FsRoot { get; init; }
+}

@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# Runs all tests, on real programs. Installs what is missing first (scripts/setup.sh). Run as root on Debian 12.
+#
+#   ./test.sh                  everything
+#   ./test.sh Domain EndToEnd  only test projects whose names contain one of these words
+#
+# The last line is "N passed, N failed, N skipped" for the whole run; the exit code is 0 only if nothing failed and, with CI=true, nothing was skipped.
+set -uo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+. scripts/lib.sh
+
+passed=0 failed=0 skipped=0 broken=0
+finish() {
+  trap - EXIT INT TERM
+  remove_root
+  if [ "${CI:-}" = true ] && [ "$skipped" -gt 0 ]; then
+    echo "test.sh: tests were skipped; in CI nothing may be" >&2
+    broken=1
+  fi
+  if [ "$broken" -ne 0 ] && [ "$failed" -eq 0 ]; then
+    failed=1 # something other than a test went wrong, and the count must say so
+  fi
+  echo "$passed passed, $failed failed, $skipped skipped"
+  [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
+  exit
+}
+trap finish EXIT
+trap 'broken=1; exit 130' INT TERM
+
+step() { printf '\n== %s\n' "$*"; }
+
+scripts/setup.sh || { broken=1; exit 1; }
+make_root tests
+
+step "build"
+dotnet build Starlight.sln -c Release --nologo -v quiet || { broken=1; exit 1; }
+if [ $# -eq 0 ]; then
+  step "format"
+  dotnet format Starlight.sln --verify-no-changes --no-restore || broken=1
+fi
+step "programs"
+scripts/build.sh || { broken=1; exit 1; }
+export STARLIGHT_BIN=$PWD/artifacts/starlight
+
+for project in tests/*.Tests tests/*Tests; do
+  [ -f "$project/$(basename "$project").csproj" ] || continue
+  name=$(basename "$project")
+  case " ${done_projects:-} " in *" $name "*) continue ;; esac
+  done_projects="${done_projects:-} $name"
+  if [ $# -gt 0 ]; then
+    wanted=
+    for word in "$@"; do [[ $name == *"$word"* ]] && wanted=1; done
+    [ -n "$wanted" ] || continue
+  fi
+  step "$name"
+  results=$STARLIGHT_ROOT/results/$name
+  dotnet test "$project" -c Release --no-build --nologo -v quiet --logger "console;verbosity=normal" --logger "trx;LogFileName=results.trx" --results-directory "$results" 2>&1 |
+    grep -v -E '^\s+Passed ' || true
+  counters=$(grep -o '<Counters [^>]*>' "$results/results.trx" 2>/dev/null | head -1)
+  if [ -z "$counters" ]; then
+    echo "test.sh: $name gave no results" >&2
+    broken=1
+    continue
+  fi
+  count() { sed -n "s/.* $1=\"\([0-9]*\)\".*/\1/p" <<<"$counters"; }
+  total=$(count total) p=$(count passed) f=$(count failed)
+  # trx counts what did not run as neither passed nor failed
+  passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + total - p - f))
+  grep -q 'outcome="Completed"\|outcome="Failed"' "$results/results.trx" || broken=1
+done
+exit 0
