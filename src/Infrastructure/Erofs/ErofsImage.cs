@@ -10,6 +10,8 @@ internal sealed class ErofsImage(ReadOnlyMemory<byte> bytes)
 {
     public ReadOnlyMemory<byte> Bytes => bytes;
 
+    public required uint RootNid { get; init; }
+
     public required ulong InodeCount { get; init; }
 
     public required long EpochSeconds { get; init; }
@@ -22,7 +24,7 @@ internal sealed class ErofsImage(ReadOnlyMemory<byte> bytes)
     public ErofsInode ReadInode(ulong nid)
     {
         ReadOnlySpan<byte> span = bytes.Span;
-        if (nid < ErofsFormat.RootNid || nid >= (ulong)span.Length >> ErofsFormat.SlotBits)
+        if (nid < ErofsFormat.FirstNid || nid >= (ulong)span.Length >> ErofsFormat.SlotBits)
         {
             throw ErofsFormat.Malformed($"there is no inode {nid}");
         }

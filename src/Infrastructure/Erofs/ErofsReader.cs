@@ -29,7 +29,7 @@ public static class ErofsReader
         }
 
         if (BinaryPrimitives.ReadUInt32LittleEndian(super[8..]) != ErofsFormat.CompatibleFeatures || super[12] != ErofsFormat.BlockBits || super[13] != 0
-            || BinaryPrimitives.ReadUInt16LittleEndian(super[14..]) != ErofsFormat.RootNid || BinaryPrimitives.ReadUInt32LittleEndian(super[40..]) != 0
+            || BinaryPrimitives.ReadUInt32LittleEndian(super[40..]) != 0
             || BinaryPrimitives.ReadUInt32LittleEndian(super[80..]) != ErofsFormat.IncompatibleFeatures
             || super[64..80].ContainsAnyExcept((byte)0) || super[84..].ContainsAnyExcept((byte)0))
         {
@@ -51,6 +51,7 @@ public static class ErofsReader
 
         return new FilesystemImage(new ErofsImage(image)
         {
+            RootNid = BinaryPrimitives.ReadUInt16LittleEndian(super[14..]),
             InodeCount = BinaryPrimitives.ReadUInt64LittleEndian(super[16..]),
             EpochSeconds = BinaryPrimitives.ReadInt64LittleEndian(super[24..]),
             EpochNanoseconds = epochNanoseconds,

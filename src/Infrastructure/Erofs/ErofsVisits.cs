@@ -20,7 +20,7 @@ internal sealed class ErofsVisits(ErofsImage image)
         }
     }
 
-    public ErofsInode ReadRoot() => TryEnter(ErofsFormat.RootNid, ErofsFormat.DirentType(FileKind.Directory), out ErofsInode root)
+    public ErofsInode ReadRoot() => TryEnter(image.RootNid, ErofsFormat.DirentType(FileKind.Directory), out ErofsInode root)
         ? root
         : throw new InvalidOperationException("the root is entered first");
 
