@@ -52,8 +52,8 @@ internal static class ErofsFormat
     /// <summary>CHUNKED_FILE. Kernels that do not know it refuse the mount (it came with 5.15).</summary>
     public const uint IncompatibleFeatures = 0x4;
 
-    /// <summary>The first inode follows the super block; nids count from byte 0.</summary>
-    public const int RootNid = (SuperOffset + SuperSize) / SlotSize;
+    /// <summary>Nids count from byte 0, so this is the lowest: its inode follows the super block.</summary>
+    public const int FirstNid = (SuperOffset + SuperSize) / SlotSize;
 
     public const int CompactSize = 32;
     public const int ExtendedSize = 64;

@@ -147,7 +147,7 @@ public sealed class ErofsWriter
 
     private Extents LayOut()
     {
-        long position = ErofsFormat.RootNid << ErofsFormat.SlotBits;
+        long position = ErofsFormat.FirstNid << ErofsFormat.SlotBits;
         long blocks = 0;
         Span<Node> nodes = CollectionsMarshal.AsSpan(_nodes);
         foreach (ref Node node in nodes)
@@ -310,7 +310,7 @@ public sealed class ErofsWriter
         BinaryPrimitives.WriteUInt32LittleEndian(super, ErofsFormat.SuperMagic);
         BinaryPrimitives.WriteUInt32LittleEndian(super[8..], ErofsFormat.CompatibleFeatures);
         super[12] = ErofsFormat.BlockBits;
-        BinaryPrimitives.WriteUInt16LittleEndian(super[14..], ErofsFormat.RootNid);
+        BinaryPrimitives.WriteUInt16LittleEndian(super[14..], (ushort)_nodes[0].Nid);
         BinaryPrimitives.WriteUInt64LittleEndian(super[16..], (ulong)_nodes.Count);
         BinaryPrimitives.WriteInt64LittleEndian(super[24..], _epochSeconds);
         BinaryPrimitives.WriteUInt32LittleEndian(super[32..], _epochNanoseconds);
