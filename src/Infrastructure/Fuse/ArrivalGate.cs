@@ -60,6 +60,9 @@ public sealed class ArrivalGate : IDisposable
     /// <summary>How many opens wait now.</summary>
     public int WaitingCount => _protocol.ParkedCount;
 
+    /// <summary>How many waiting opens have had a signal that they survive.</summary>
+    internal int InterruptCount => _protocol.InterruptCount;
+
     /// <summary>
     /// Mounts the gate. The directory is created; a gate that a killed daemon left mounted there is detached first. The caller makes sure that no other
     /// live daemon uses the directory.

@@ -36,6 +36,18 @@ internal sealed partial class GateProtocol
         }
     }
 
+    /// <summary>How many of them have had a signal that does not end them, or not yet.</summary>
+    public int InterruptCount
+    {
+        get
+        {
+            lock (_parkedLock)
+            {
+                return _interrupted.Count;
+            }
+        }
+    }
+
     /// <summary>Answers everything parked with EIO, and from now on every lookup that would wait.</summary>
     public void Close()
     {

@@ -12,11 +12,9 @@ internal static class ProcessSignals
     private const ulong SigKill = 1UL << (9 - 1);
 
     /// <summary>
-    /// Default action "core dump" (signal(7)): QUIT ILL TRAP ABRT BUS FPE SEGV XCPU XFSZ SYS. The kernel marks other fatal signals by SIGKILL in the
-    /// pending set of every thread (complete_signal), but not these.
+    /// The signals whose default action does not end the process (signal(7)): CHLD CONT URG WINCH are ignored, STOP TSTP TTIN TTOU stop it.
     /// </summary>
-    private const ulong CoreDumping =
-        1UL << 2 | 1UL << 3 | 1UL << 4 | 1UL << 5 | 1UL << 6 | 1UL << 7 | 1UL << 10 | 1UL << 23 | 1UL << 24 | 1UL << 30;
+    private const ulong Harmless = 1UL << 16 | 1UL << 17 | 1UL << 22 | 1UL << 27 | 1UL << 18 | 1UL << 19 | 1UL << 20 | 1UL << 21;
 
     /// <summary>
     /// True if the thread has a fatal signal pending, or is gone. <paramref name="pid"/> is the thread's id in our pid namespace; 0 (not visible from
@@ -40,11 +38,15 @@ internal static class ProcessSignals
     }
 
     /// <summary>Reads <c>SigPnd, ShdPnd, SigBlk, SigIgn, SigCgt</c> of proc_pid_status(5), 16 hex digits each, bit n-1 for signal n.</summary>
+    /// <remarks>
+    /// The kernel marks a dying thread by a pending SIGKILL whatever the fatal signal was, but not if that dumps core, and not if a single-threaded process
+    /// had another signal pending before (kernel/signal.c, complete_signal). So the rule is spelled out: pending, default action, and that ends it.
+    /// </remarks>
     internal static bool IsFatal(string status)
     {
         ulong pending = Mask(status, "SigPnd:") | Mask(status, "ShdPnd:");
         ulong handled = Mask(status, "SigBlk:") | Mask(status, "SigIgn:") | Mask(status, "SigCgt:");
-        return (pending & (SigKill | (CoreDumping & ~handled))) != 0;
+        return (pending & (SigKill | ~(Harmless | handled))) != 0;
     }
 
     private static ulong Mask(string status, string field)
