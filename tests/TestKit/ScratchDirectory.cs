@@ -7,10 +7,13 @@ public sealed class ScratchDirectory : IDisposable
 
     public string Path { get; }
 
+    public string this[string name] => Combine(name);
+
     /// <summary>A new subdirectory.</summary>
-    public string Create(string name) => Directory.CreateDirectory(System.IO.Path.Combine(Path, name)).FullName;
+    public string Create(string name) => Directory.CreateDirectory(Combine(name)).FullName;
 
     public string Combine(string name) => System.IO.Path.Combine(Path, name);
 
-    public void Dispose() => Directory.Delete(Path, recursive: true);
+    /// <summary>By rm, because the framework cannot delete names that are not UTF-8.</summary>
+    public void Dispose() => Tool.Run("rm", ["-rf", "--", Path]);
 }
