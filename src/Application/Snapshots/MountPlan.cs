@@ -8,8 +8,9 @@ namespace Starlight.Application.Snapshots;
 /// Turns what lies below a snapshot into a mount. Ordinary layers only: exactly what the overlayfs snapshotter answers (containerd snapshots/overlay/overlay.go, mounts).
 /// With a provided image at the bottom (ADR 0008):
 /// <code>
-/// lowerdir=L3:L2:METADATA::GATE::OBJECTS     leftmost = topmost; "::" = data-only layers, always last
-/// lowerdir=L3:L2:METADATA                    the metadata directory is complete by itself
+/// lowerdir=L3:L2:METADATA::GATE::OBJECTS::TAIL     leftmost = topmost; "::" = data-only layers, always last
+/// lowerdir=L3:L2:METADATA::OBJECTS                 all contents are here
+/// lowerdir=L3:L2:METADATA                          the metadata directory is complete by itself
 /// </code>
 /// </summary>
 internal static class MountPlan
@@ -29,7 +30,7 @@ internal static class MountPlan
         if (provided is not null)
         {
             lower.Add(provided.MetadataDirectory);
-            dataOnly.AddRange(new[] { provided.GateDirectory, provided.ObjectsDirectory }.OfType<string>());
+            dataOnly.AddRange(new[] { provided.GateDirectory, provided.ObjectsDirectory, provided.TailDirectory }.OfType<string>());
             if (lower.Concat(dataOnly).FirstOrDefault(path => path.AsSpan().ContainsAny(':', ',', '\\')) is { } unusable)
             {
                 return new Error(
@@ -63,6 +64,12 @@ internal static class MountPlan
             }
 
             options.Add("userxattr");
+        }
+
+        if (provided is not null)
+        {
+            // Where a distribution turns metacopy on by default, chmod would leave a stub instead of the file in the upper directory, which commit and diff read.
+            options.Add(writable ? "metacopy=off" : "ro");
         }
 
         if (writable)

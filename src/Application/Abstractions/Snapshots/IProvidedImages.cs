@@ -16,7 +16,10 @@ public sealed record RemoteLayerRequest(string ChainId, string? ParentChainId, I
 /// The object store; null (then the gate is null too) when the metadata directory is complete by itself: a plain tree, or an inner overlay mount that has the object store
 /// and the gate as its own layers.
 /// </param>
-public sealed record RootFilesystemLayers(string MetadataDirectory, string? GateDirectory, string? ObjectsDirectory);
+/// <param name="TailDirectory">
+/// The last data-only layer, whose answer an application gets to see for a content that cannot be had (overlay hides the errors of all others); null without a gate.
+/// </param>
+public sealed record RootFilesystemLayers(string MetadataDirectory, string? GateDirectory, string? ObjectsDirectory, string? TailDirectory = null);
 
 /// <summary>The images that Starlight provides on this worker, as the snapshotter sees them. Safe for concurrent use.</summary>
 public interface IProvidedImages
