@@ -111,7 +111,7 @@ internal sealed class LibrarySearch
         string prefix = pattern[(slash + 1)..star];
         string suffix = pattern[(star + 1)..];
         return _lookup.Find(directory) is { Inode.Children: { } children }
-            ? children.Keys
+            ? children.Select(c => c.Key)
                 .Select(k => k.Raw)
                 .Where(n => n.Length >= prefix.Length + suffix.Length && n.StartsWith(prefix, StringComparison.Ordinal) && n.EndsWith(suffix, StringComparison.Ordinal))
                 .Select(n => directory + "/" + n)
