@@ -2,6 +2,7 @@ using FluentValidation;
 using MediatR;
 using Starlight.Application.Abstractions.Catalog;
 using Starlight.Domain.Bundles;
+using Starlight.Domain.Catalog;
 using Starlight.Domain.Content;
 using Starlight.Domain.Images;
 using Starlight.Domain.References;
@@ -57,9 +58,10 @@ internal sealed class GetDeltaHandler(IImageQueries queries, ImageShelf shelf, I
             }
 
             // 2.
-            ShelvedImage image = await shelf.GetImageAsync(named.Manifest, cancellationToken);
+            ShelvedImage image = await shelf.GetAsync(named.Manifest, cancellationToken);
             wanted.Add(image.Ordered);
-            units.Add(await shelf.GetUnitAsync(named, to, cancellationToken));
+            IndexedIndex? index = named.Index is { } digest ? await queries.FindIndexAsync(digest, cancellationToken) : null;
+            units.Add(format.NameUnit(image.Unit, to.ToString(), index));
             images.Add(new DeltaImage(to, named.Manifest, image.FilesystemDigest));
         }
 
@@ -75,7 +77,7 @@ internal sealed class GetDeltaHandler(IImageQueries queries, ImageShelf shelf, I
                 return DeltaErrors.BaseUnknown(from);
             }
 
-            have.Add((await shelf.GetImageAsync(named.Manifest, cancellationToken)).Ordered.Contents);
+            have.Add((await shelf.GetAsync(named.Manifest, cancellationToken)).Ordered.Contents);
         }
 
         // 3.
