@@ -1,16 +1,19 @@
 namespace Starlight.TestKit;
 
-/// <summary>A directory of a test's own below the system's temporary one; gone with everything in it at the end.</summary>
+/// <summary>A directory of its own for one test, removed with everything in it at the end.</summary>
 public sealed class ScratchDirectory : IDisposable
 {
     public ScratchDirectory() => Path = Directory.CreateTempSubdirectory("starlight-test-").FullName;
 
     public string Path { get; }
 
+    public string this[string name] => System.IO.Path.Combine(Path, name);
+
     /// <summary>A new subdirectory.</summary>
-    public string Create(string name) => Directory.CreateDirectory(System.IO.Path.Combine(Path, name)).FullName;
+    public string Create(string name) => Directory.CreateDirectory(this[name]).FullName;
 
-    public string Combine(string name) => System.IO.Path.Combine(Path, name);
+    public string Combine(string name) => this[name];
 
-    public void Dispose() => Directory.Delete(Path, recursive: true);
+    /// <summary>By rm, because the framework cannot delete names that are not UTF-8.</summary>
+    public void Dispose() => Tool.Run("rm", ["-rf", "--", Path]);
 }

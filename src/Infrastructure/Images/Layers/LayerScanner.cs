@@ -1,0 +1,108 @@
+using System.Security.Cryptography;
+using Starlight.Application.Abstractions.Images;
+using Starlight.Domain.Content;
+using Starlight.Domain.Trees;
+using Starlight.Infrastructure.Images.EStargz;
+using Starlight.Infrastructure.Images.Tar;
+
+namespace Starlight.Infrastructure.Images.Layers;
+
+/// <summary>
+/// Reads a layer blob front to back:
+/// <code>
+/// blob → remember the tail → gunzip / unzstd → sha256 (diff ID) → tar → sha256 (content) → sink
+/// </code>
+/// Memory: fixed buffers and the list of entries. Stateless and safe for concurrent use.
+/// </summary>
+internal sealed class LayerScanner : ILayerScanner
+{
+    /// <summary>Entries of one layer. Arbitrary: ten times the largest layers seen (monorepo checkouts with 400,000 files).</summary>
+    internal const int MaxEntries = 4_000_000;
+
+    public async Task<LayerScan> ScanAsync(Stream blob, string mediaType, IContentSink? sink, CancellationToken cancellationToken)
+    {
+        LayerBlobStream source = new(blob);
+        LayerCompression compression = LayerDecompression.Detect((await source.PeekAsync(cancellationToken)).Span);
+        await using Stream tar = LayerDecompression.Open(source, compression);
+        using TarReader reader = new(tar);
+        using IncrementalHash contentHash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        List<LayerEntry> entries = [];
+        long pathBytes = 0;
+        while (await reader.NextAsync(cancellationToken) is { } entry)
+        {
+            pathBytes += entry.Name.Length + entry.LinkName.Length;
+            if (entries.Count == MaxEntries || pathBytes > LayerEntryFactory.MaxPathBytes)
+            {
+                throw LayerErrors.TooLarge($"it has more than {MaxEntries} entries or {LayerEntryFactory.MaxPathBytes} bytes of paths");
+            }
+
+            Digest content = entry.Kind == FileKind.Regular ? await ReadContentAsync(reader, entry.Size, contentHash, sink, cancellationToken) : default;
+            entries.Add(LayerEntryFactory.From(entry, content));
+        }
+
+        Digest diffId = await reader.DrainAsync(cancellationToken);
+        if (!await source.DrainAsync(cancellationToken))
+        {
+            throw LayerErrors.Malformed("something follows its compressed data");
+        }
+
+        bool isEStargz = compression == LayerCompression.Gzip && EStargzFooter.TryParse(source.Tail, out long tocOffset) && tocOffset < source.BytesRead && EndsInToc(entries);
+        return new LayerScan(isEStargz ? WithoutFormatEntries(entries) : entries, diffId, reader.Length, isEStargz);
+    }
+
+    public byte[] EncodeIndex(IReadOnlyList<LayerEntry> entries) => LayerIndexCodec.Encode(entries);
+
+    public IReadOnlyList<LayerEntry> DecodeIndex(ReadOnlyMemory<byte> index) => LayerIndexCodec.Decode(index.Span);
+
+    private static async ValueTask<Digest> ReadContentAsync(TarReader reader, long size, IncrementalHash hash, IContentSink? sink, CancellationToken cancellationToken)
+    {
+        if (size == 0)
+        {
+            return Digest.Empty;
+        }
+
+        if (sink is not null)
+        {
+            await sink.BeginAsync(size, cancellationToken);
+        }
+
+        while (true)
+        {
+            ReadOnlyMemory<byte> piece = await reader.ReadContentAsync(cancellationToken);
+            if (piece.IsEmpty)
+            {
+                break;
+            }
+
+            hash.AppendData(piece.Span);
+            if (sink is not null)
+            {
+                await sink.WriteAsync(piece, cancellationToken);
+            }
+        }
+
+        Digest digest = HashValue(hash);
+        if (sink is not null)
+        {
+            await sink.CompleteAsync(digest, cancellationToken);
+        }
+
+        return digest;
+    }
+
+    private static Digest HashValue(IncrementalHash hash)
+    {
+        Span<byte> raw = stackalloc byte[Digest.Size];
+        hash.GetHashAndReset(raw);
+        return new Digest(raw);
+    }
+
+    private static bool EndsInToc(List<LayerEntry> entries) => entries.Count > 0 && entries[^1].Kind == FileKind.Regular && entries[^1].Path == EStargzNames.Toc;
+
+    private static IReadOnlyList<LayerEntry> WithoutFormatEntries(List<LayerEntry> entries)
+    {
+        entries.RemoveAt(entries.Count - 1);
+        entries.RemoveAll(EStargzNames.IsLandmark);
+        return entries;
+    }
+}
