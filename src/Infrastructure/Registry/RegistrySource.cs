@@ -1,0 +1,37 @@
+using Starlight.Application.Abstractions.Images;
+using Starlight.Domain.Images;
+using Starlight.Domain.References;
+using Starlight.Infrastructure.Images.Sources;
+
+namespace Starlight.Infrastructure.Registry;
+
+/// <summary>An image in a registry, to read from.</summary>
+internal sealed class RegistrySource(RegistryRepository repository, ImageReference reference) : IImageSource
+{
+    public string DisplayName => reference.ToString();
+
+    public Task<ManifestBlob> ResolveAsync(CancellationToken cancellationToken) => repository.GetManifestAsync(reference.TagOrDigest, cancellationToken);
+
+    public async Task<ManifestBlob> GetManifestAsync(Descriptor descriptor, CancellationToken cancellationToken)
+    {
+        ManifestBlob manifest = await repository.GetManifestAsync(descriptor.Digest.ToString(), cancellationToken);
+        return manifest.Raw.Length == descriptor.Size
+            ? manifest
+            : throw new Domain.SharedKernel.FailureException(RegistryErrors.ManifestMismatch(
+                repository.Client.Registry, $"{reference.Name}@{descriptor.Digest}", $"it has {manifest.Raw.Length} bytes where its descriptor gives it {descriptor.Size}"));
+    }
+
+    public async Task<Stream> OpenBlobAsync(Descriptor descriptor, CancellationToken cancellationToken)
+    {
+        ResumingBlobStream bytes = await repository.GetBlobAsync(descriptor, 0, descriptor.Size, cancellationToken);
+        return new VerifyingStream(bytes, descriptor, detail => RegistryErrors.BlobMismatch(repository.Client.Registry, descriptor.Digest, detail));
+    }
+
+    public async Task<Stream> OpenBlobRangeAsync(Descriptor descriptor, long offset, long length, CancellationToken cancellationToken)
+    {
+        BlobRange.Check(descriptor, offset, length);
+        return await repository.GetBlobAsync(descriptor, offset, offset + length, cancellationToken);
+    }
+
+    public ValueTask DisposeAsync() => ValueTask.CompletedTask;
+}
