@@ -3,6 +3,8 @@ using MediatR;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Starlight.Application.Behaviours;
+using Starlight.Application.Delta;
+using Starlight.Application.Notify;
 
 namespace Starlight.Application;
 
@@ -34,8 +36,16 @@ public static class DependencyInjection
             services.Add(Deferred(descriptor));
         }
 
+        AddDeferredSingleton<ImageResolver>(services);
+        AddDeferredSingleton<LayerIndexer>(services);
+        AddDeferredSingleton<ImageIndexer>(services);
+        AddDeferredSingleton<SharedNotifications>(services);
+        AddDeferredSingleton<ImageShelf>(services);
         return services;
     }
+
+    private static void AddDeferredSingleton<T>(IServiceCollection services)
+        where T : class => services.AddSingleton(provider => ActivatorUtilities.CreateInstance<T>(provider));
 
     /// <summary>Hides the constructor from the container's start-up validation, which would ask for the ports of all use cases.</summary>
     private static ServiceDescriptor Deferred(ServiceDescriptor descriptor)

@@ -1,5 +1,6 @@
 using Starlight.Application.Abstractions.Catalog;
 using Starlight.Application.Abstractions.Images;
+using Starlight.Domain.Bundles;
 using Starlight.Domain.Catalog;
 using Starlight.Domain.Content;
 using Starlight.Domain.Images;
@@ -13,13 +14,19 @@ namespace Starlight.Application.Notify;
 internal sealed record IndexingOutcome(IndexedImage Image, bool IsNew, IReadOnlyList<ReadLayer> Layers);
 
 /// <summary>Turns a resolved image into what the catalog stores. Writes nothing but contents.</summary>
-internal sealed class ImageIndexer(LayerIndexer layers, IFilesystemImages filesystems, IContentStore contents, TimeProvider time)
+internal sealed class ImageIndexer(LayerIndexer layers, ILayerScanner scanner, IFilesystemImages filesystems, IContentStore contents, IBundleFormat format, TimeProvider time)
 {
     /// <summary>
     /// 1. read the layers that are not known; 2. compare them with the configuration; 3. merge them into one tree; 4. make the filesystem image and compare it
-    /// with what the converter promised; 5. decide the order of the contents.
+    /// with what the converter promised; 5. decide the order of the contents; 6. encode the
+    /// image's part of bundle headers.
     /// </summary>
-    public async Task<IndexingOutcome> IndexAsync(Func<IImageSource> open, ResolvedImage resolved, IProgress<NotifyProgress> progress, CancellationToken cancellationToken)
+    /// <param name="open">Opens the image's source.</param>
+    /// <param name="resolved">The image.</param>
+    /// <param name="read">Layers that this notify has read, which the catalog does not know yet; those of this image are added.</param>
+    /// <param name="progress">Told about layers and stages.</param>
+    /// <param name="cancellationToken">Stops reading.</param>
+    public async Task<IndexingOutcome> IndexAsync(Func<IImageSource> open, ResolvedImage resolved, Dictionary<Digest, ReadLayer> read, IProgress<NotifyProgress> progress, CancellationToken cancellationToken)
     {
         if (resolved.Known is { } known && IsComplete(known))
         {
@@ -34,20 +41,26 @@ internal sealed class ImageIndexer(LayerIndexer layers, IFilesystemImages filesy
         }
 
         // 1.
-        ReadLayer[] read = await ReadLayersAsync(open, manifest, progress, cancellationToken);
+        Descriptor[] unread = [.. manifest.Layers.Where(l => !read.ContainsKey(l.Digest)).DistinctBy(l => l.Digest)];
+        foreach (ReadLayer layer in await ReadLayersAsync(open, unread, progress, cancellationToken))
+        {
+            read.Add(layer.Layer.Digest, layer);
+        }
+
+        ReadLayer[] own = [.. manifest.Layers.Select(l => read[l.Digest])];
 
         // 2.
-        for (int i = 0; i < read.Length; i++)
+        for (int i = 0; i < own.Length; i++)
         {
-            if (read[i].Layer.DiffId != config.DiffIds[i])
+            if (own[i].Layer.DiffId != config.DiffIds[i])
             {
-                throw new FailureException(NotifyErrors.DiffId(read[i].Layer.Digest, read[i].Layer.DiffId, config.DiffIds[i]));
+                throw new FailureException(NotifyErrors.DiffId(own[i].Layer.Digest, own[i].Layer.DiffId, config.DiffIds[i]));
             }
         }
 
         // 3.
         progress.Report(new NotifyProgress(NotifyStage.Merging, manifest.Digest));
-        FileTree tree = TreeMerger.Merge(read.Select(l => l.Entries)).Value;
+        FileTree tree = Merge(own.Select(l => l.Layer));
 
         // 4.
         ReadOnlyMemory<byte> filesystem = filesystems.Build(tree);
@@ -60,6 +73,16 @@ internal sealed class ImageIndexer(LayerIndexer layers, IFilesystemImages filesy
         // 5.
         ContentOrder order = ContentOrder.ForImage(tree, config, contents.Peek);
         Dictionary<Digest, int> positions = names.Contents.Select((content, index) => (content.Digest, index)).ToDictionary(p => p.Digest, p => p.index);
+
+        // 6.
+        ReadOnlyMemory<byte> unit = format.EncodeUnit(new BundleImage
+        {
+            Manifest = manifest.Raw,
+            ManifestMediaType = manifest.MediaType,
+            Config = config.Raw,
+            FilesystemImage = filesystem,
+            FilesystemDigest = names.Digest,
+        });
         IndexedImage image = new()
         {
             Digest = manifest.Digest,
@@ -69,6 +92,7 @@ internal sealed class ImageIndexer(LayerIndexer layers, IFilesystemImages filesy
             Config = config.Raw,
             FilesystemDigest = names.Digest,
             Filesystem = filesystem,
+            Unit = unit,
             Layers = [.. manifest.Layers.Select(l => l.Digest)],
             Order = [.. order.Digests.Select(d => positions[d])],
             HotCount = order.HotCount,
@@ -76,16 +100,28 @@ internal sealed class ImageIndexer(LayerIndexer layers, IFilesystemImages filesy
             ContentBytes = names.Contents.Sum(c => c.Size),
             IndexedAt = time.GetUtcNow(),
         };
-        return new IndexingOutcome(image.Verified(), IsNew: resolved.Known is null, read);
+        return new IndexingOutcome(image.Verified(), IsNew: resolved.Known is null, own);
+    }
+
+    /// <summary>One layer's entries at a time are in memory: the merger does not keep them.</summary>
+    private FileTree Merge(IEnumerable<IndexedLayer> baseFirst)
+    {
+        TreeMerger merger = new();
+        foreach (IndexedLayer layer in baseFirst)
+        {
+            merger.Apply(scanner.DecodeIndex(layer.Index)).ThrowIfFailure();
+        }
+
+        return merger.Build();
     }
 
     private bool IsComplete(IndexedImage image) => filesystems.ReadContents(image.Filesystem).Contents.All(c => contents.Contains(c.Digest));
 
-    private async Task<ReadLayer[]> ReadLayersAsync(Func<IImageSource> open, ImageManifest manifest, IProgress<NotifyProgress> progress, CancellationToken cancellationToken)
+    private async Task<ReadLayer[]> ReadLayersAsync(Func<IImageSource> open, Descriptor[] unread, IProgress<NotifyProgress> progress, CancellationToken cancellationToken)
     {
         // The first failure stops the other reads; LayerIndexer limits how many run at a time.
         using CancellationTokenSource stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        Task<ReadLayer>[] reads = [.. manifest.Layers.Select(layer => ReadAsync(layer))];
+        Task<ReadLayer>[] reads = [.. unread.Select(ReadAsync)];
         try
         {
             return await Task.WhenAll(reads);

@@ -9,7 +9,7 @@ namespace Starlight.Application.Notify;
 
 /// <param name="IsNew">It was read from the registry by this run.</param>
 /// <param name="Added">Contents that the store did not hold before, and their bytes.</param>
-internal sealed record ReadLayer(IndexedLayer Layer, IReadOnlyList<LayerEntry> Entries, bool IsNew, (long Count, long Bytes) Added);
+internal sealed record ReadLayer(IndexedLayer Layer, bool IsNew, (long Count, long Bytes) Added);
 
 /// <summary>
 /// Reads layers: once each, however many images and callers want one, and never again while the catalog knows it and the content store holds what is
@@ -39,7 +39,7 @@ internal sealed class LayerIndexer(IImageCatalog catalog, IContentStore contents
                 IReadOnlyList<LayerEntry> entries = scanner.DecodeIndex(known.Index);
                 if (entries.All(e => e.Kind != FileKind.Regular || e.Size == 0 || contents.Contains(e.Content)))
                 {
-                    return new ReadLayer(known, entries, IsNew: false, default);
+                    return new ReadLayer(known, IsNew: false, default);
                 }
             }
 
@@ -50,7 +50,7 @@ internal sealed class LayerIndexer(IImageCatalog catalog, IContentStore contents
             LayerScan scan = await scanner.ScanAsync(counted, descriptor.MediaType, intake, cancellationToken);
             byte[] index = scanner.EncodeIndex(scan.Entries);
             IndexedLayer layer = new(descriptor.Digest, scan.DiffId, descriptor.Size, scan.UncompressedSize, scan.IsEStargz, index);
-            return new ReadLayer(layer, scan.Entries, IsNew: true, intake.Added);
+            return new ReadLayer(layer, IsNew: true, intake.Added);
         }
         finally
         {

@@ -1,7 +1,7 @@
 using Starlight.Application.Abstractions.Catalog;
 using Starlight.Application.Abstractions.Images;
-using Starlight.Domain.Bundles;
 using Starlight.Domain.Catalog;
+using Starlight.Domain.Content;
 using Starlight.Domain.Images;
 using Starlight.Domain.References;
 
@@ -9,7 +9,7 @@ namespace Starlight.Application.Notify;
 
 /// <summary>Runs notifies: one run at a time for the same reference, platforms and access, shared by all who ask meanwhile.</summary>
 internal sealed class SharedNotifications(
-    IImageTransports transports, ImageResolver resolver, ImageIndexer indexer, IImageCatalog catalog, IImageQueries queries, IContentStore contents, IBundleFormat format, TimeProvider time)
+    IImageTransports transports, ImageResolver resolver, ImageIndexer indexer, IImageCatalog catalog, IContentStore contents, TimeProvider time)
 {
     private readonly SharedWork<(ImageReference Reference, string Platforms, bool Insecure), NotifyProgress, NotifyReport> _runs = new();
 
@@ -23,7 +23,7 @@ internal sealed class SharedNotifications(
             cancellationToken);
     }
 
-    /// <summary>1. resolve; 2. index every image; 3. encode the header units; 4. store everything at once.</summary>
+    /// <summary>1. resolve; 2. index every image; 3. store everything at once.</summary>
     private async Task<NotifyReport> NotifyAsync(
         ImageReference reference, IReadOnlyList<Platform> platforms, bool insecure, IProgress<NotifyProgress> progress, CancellationToken cancellationToken)
     {
@@ -41,32 +41,25 @@ internal sealed class SharedNotifications(
 
         // 2. One image after the other: their layers are read in parallel.
         List<IndexingOutcome> outcomes = [];
+        Dictionary<Digest, ReadLayer> read = [];
         foreach (ResolvedImage image in resolved.Images)
         {
             // A tag that moves meanwhile does not matter: blobs are named by digest.
-            outcomes.Add(await indexer.IndexAsync(() => transports.OpenSource(reference, access), image, progress, cancellationToken));
+            outcomes.Add(await indexer.IndexAsync(() => transports.OpenSource(reference, access), image, read, progress, cancellationToken));
         }
 
-        // 3.
         progress.Report(new NotifyProgress(NotifyStage.Storing, resolved.Digest));
-        List<ImageUnit> units = [];
-        foreach (IndexedImage image in outcomes.Select(o => o.Image))
-        {
-            units.Add(await queries.FindUnitAsync(image.Digest, reference.ToString(), resolved.Index?.Digest, cancellationToken)
-                ?? new ImageUnit(image.Digest, reference.ToString(), resolved.Index?.Digest, format.EncodeUnit(image.ForBundle(reference, resolved.Index))));
-        }
 
-        // 4. Contents first: the catalog must never promise what a power failure could take back.
+        // 3. Contents first: the catalog must never promise what a power failure could take back.
         await contents.FlushAsync(cancellationToken);
-        ReadLayer[] newLayers = [.. outcomes.SelectMany(o => o.Layers).Where(l => l.IsNew).DistinctBy(l => l.Layer.Digest)];
+        ReadLayer[] newLayers = [.. read.Values.Where(l => l.IsNew)];
         await catalog.RecordAsync(
             new Notification(
                 reference,
                 resolved.Index,
                 [.. resolved.Images.Select(i => new PlatformImage(i.Platform, i.Digest))],
                 [.. outcomes.Where(o => o.IsNew).Select(o => o.Image)],
-                [.. newLayers.Select(l => l.Layer)],
-                units),
+                [.. newLayers.Select(l => l.Layer)]),
             cancellationToken);
         return new NotifyReport(
             reference,

@@ -1,7 +1,5 @@
-using Starlight.Domain.Bundles;
 using Starlight.Domain.Content;
 using Starlight.Domain.Images;
-using Starlight.Domain.References;
 using Starlight.Domain.SharedKernel;
 
 namespace Starlight.Domain.Catalog;
@@ -29,6 +27,12 @@ public sealed class IndexedImage
 
     /// <summary>The filesystem image: the merged tree without contents.</summary>
     public required ReadOnlyMemory<byte> Filesystem { get; init; }
+
+    /// <summary>
+    /// The image's part of a bundle header without a name (docs/formats/delta-bundle.md), encoded once because that takes longer than everything else before a
+    /// bundle's first byte.
+    /// </summary>
+    public required ReadOnlyMemory<byte> Unit { get; init; }
 
     /// <summary>Blob digests, base first. One blob may occur more than once.</summary>
     public required IReadOnlyList<Digest> Layers { get; init; }
@@ -66,19 +70,6 @@ public sealed class IndexedImage
 
         return this;
     }
-
-    /// <summary>What a bundle says about this image when it was asked for as <paramref name="reference"/>, which <paramref name="index"/> resolves.</summary>
-    public BundleImage ForBundle(ImageReference reference, IndexedIndex? index) => new()
-    {
-        Reference = reference.ToString(),
-        Index = index?.Raw,
-        IndexMediaType = index?.MediaType,
-        Manifest = Manifest,
-        ManifestMediaType = MediaType,
-        Config = Config,
-        FilesystemImage = Filesystem,
-        FilesystemDigest = FilesystemDigest,
-    };
 
     private void Check(bool holds, string why)
     {

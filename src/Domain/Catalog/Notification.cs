@@ -11,14 +11,6 @@ public sealed record IndexedIndex(Digest Digest, string MediaType, ReadOnlyMemor
 public sealed record PlatformImage(Platform Platform, Digest Manifest);
 
 /// <summary>
-/// An image's part of a bundle header, encoded ahead because that takes longer than everything else before a bundle's first byte. It carries the name and
-/// the index the image was asked for by, so each name has its own.
-/// </summary>
-/// <param name="Reference">Canonical text of the name.</param>
-/// <param name="Index">The index the name stood for; null for a single manifest.</param>
-public sealed record ImageUnit(Digest Image, string Reference, Digest? Index, ReadOnlyMemory<byte> Encoded);
-
-/// <summary>
 /// All that one notify teaches the proxy; stored in one transaction or not at all. Layers and images that are known already need not be
 /// repeated, though doing so is harmless.
 /// </summary>
@@ -27,11 +19,9 @@ public sealed record ImageUnit(Digest Image, string Reference, Digest? Index, Re
 /// <param name="Images">One entry per platform notified.</param>
 /// <param name="NewImages">Images read by this notify.</param>
 /// <param name="NewLayers">Layers read by this notify.</param>
-/// <param name="Units">One per image for this reference; they replace older ones of the reference.</param>
 public sealed record Notification(
     ImageReference Reference,
     IndexedIndex? Index,
     IReadOnlyList<PlatformImage> Images,
     IReadOnlyList<IndexedImage> NewImages,
-    IReadOnlyList<IndexedLayer> NewLayers,
-    IReadOnlyList<ImageUnit> Units);
+    IReadOnlyList<IndexedLayer> NewLayers);

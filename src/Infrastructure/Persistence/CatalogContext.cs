@@ -17,8 +17,6 @@ internal sealed class CatalogContext(DbContextOptions<CatalogContext> options) :
 
     public DbSet<TagRow> Tags => Set<TagRow>();
 
-    public DbSet<UnitRow> Units => Set<UnitRow>();
-
     protected override void ConfigureConventions(ModelConfigurationBuilder configurationBuilder)
     {
         configurationBuilder.Properties<Digest>().HaveConversion<DigestConverter>();
@@ -49,6 +47,7 @@ internal sealed class CatalogContext(DbContextOptions<CatalogContext> options) :
             row.Property(r => r.Config).HasColumnName("config");
             row.Property(r => r.FilesystemDigest).HasColumnName("filesystem_digest");
             row.Property(r => r.Filesystem).HasColumnName("filesystem");
+            row.Property(r => r.Unit).HasColumnName("unit");
             row.Property(r => r.Order).HasColumnName("content_order");
             row.Property(r => r.HotCount).HasColumnName("hot_count");
             row.Property(r => r.FileCount).HasColumnName("file_count");
@@ -92,15 +91,6 @@ internal sealed class CatalogContext(DbContextOptions<CatalogContext> options) :
             row.Property(r => r.NotifiedAt).HasColumnName("notified_at");
             row.HasOne<ImageRow>().WithMany().HasForeignKey(r => r.Image);
             row.HasOne<IndexRow>().WithMany().HasForeignKey(r => r.Index);
-        });
-        modelBuilder.Entity<UnitRow>(row =>
-        {
-            row.ToTable("units").HasKey(r => new { r.Image, r.Reference, r.Index });
-            row.Property(r => r.Image).HasColumnName("image");
-            row.Property(r => r.Reference).HasColumnName("reference");
-            row.Property(r => r.Index).HasColumnName("index_digest");
-            row.Property(r => r.Encoded).HasColumnName("encoded");
-            row.HasOne<ImageRow>().WithMany().HasForeignKey(r => r.Image);
         });
     }
 

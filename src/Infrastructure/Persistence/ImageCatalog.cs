@@ -88,27 +88,9 @@ internal sealed class ImageCatalog(CatalogAccess access, TimeProvider time) : II
             }
         }
 
-        await ReplaceUnitsAsync(context, notification, cancellationToken);
         if (notification.Reference.Tag is { } tag)
         {
             await PointTagAsync(context, notification, tag, now, cancellationToken);
-        }
-    }
-
-    private static async Task ReplaceUnitsAsync(CatalogContext context, Notification notification, CancellationToken cancellationToken)
-    {
-        string reference = notification.Reference.ToString();
-        string index = notification.Index?.Digest.ToString() ?? "";
-        List<(Digest Image, string Index)> present = [.. (await context.Units.Where(u => u.Reference == reference)
-            .Select(u => new { u.Image, u.Index }).ToListAsync(cancellationToken)).Select(u => (u.Image, u.Index))];
-        foreach ((Digest image, string oldIndex) in present.Where(u => u.Index != index || (index.Length == 0 && notification.Images.All(i => i.Manifest != u.Image))))
-        {
-            await context.Units.Where(u => u.Reference == reference && u.Image == image && u.Index == oldIndex).ExecuteDeleteAsync(cancellationToken);
-        }
-
-        foreach (ImageUnit unit in notification.Units.Where(u => !present.Contains((u.Image, index))))
-        {
-            context.Units.Add(new UnitRow { Image = unit.Image, Reference = reference, Index = index, Encoded = unit.Encoded.ToArray() });
         }
     }
 
@@ -164,6 +146,7 @@ internal sealed class ImageCatalog(CatalogAccess access, TimeProvider time) : II
         Config = image.Config.ToArray(),
         FilesystemDigest = image.FilesystemDigest,
         Filesystem = Packed.Pack(image.Filesystem.Span),
+        Unit = image.Unit.ToArray(),
         Order = Packed.Pack(MemoryMarshal.AsBytes<int>(image.Order.ToArray())),
         HotCount = image.HotCount,
         FileCount = image.FileCount,
@@ -181,6 +164,7 @@ internal sealed class ImageCatalog(CatalogAccess access, TimeProvider time) : II
         Config = row.Config,
         FilesystemDigest = row.FilesystemDigest,
         Filesystem = Packed.Unpack(row.Filesystem),
+        Unit = row.Unit,
         Layers = [.. row.Layers.OrderBy(l => l.Position).Select(l => l.Layer)],
         Order = MemoryMarshal.Cast<byte, int>(Packed.Unpack(row.Order)).ToArray(),
         HotCount = row.HotCount,

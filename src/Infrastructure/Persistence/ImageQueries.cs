@@ -38,13 +38,4 @@ internal sealed class ImageQueries(CatalogAccess access) : IImageQueries
             return row is null ? null : new IndexedIndex(row.Digest, row.MediaType, row.Raw);
         },
         cancellationToken);
-
-    public Task<ImageUnit?> FindUnitAsync(Digest manifest, string reference, Digest? index, CancellationToken cancellationToken) => access.RunAsync(
-        async context =>
-        {
-            string indexText = index?.ToString() ?? "";
-            UnitRow? row = await context.Units.AsNoTracking().FirstOrDefaultAsync(u => u.Image == manifest && u.Reference == reference && u.Index == indexText, cancellationToken);
-            return row is null ? null : new ImageUnit(manifest, reference, index, row.Encoded);
-        },
-        cancellationToken);
 }

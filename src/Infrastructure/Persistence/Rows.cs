@@ -37,6 +37,9 @@ internal sealed class ImageRow
     /// <summary>Filesystem image, one zstd frame.</summary>
     public required byte[] Filesystem { get; init; }
 
+    /// <summary>Compressed already by its own format.</summary>
+    public required byte[] Unit { get; init; }
+
     /// <summary>Little-endian 32-bit indexes, one zstd frame.</summary>
     public required byte[] Order { get; init; }
 
@@ -95,17 +98,4 @@ internal sealed class TagRow
     public required Digest? Index { get; set; }
 
     public required DateTimeOffset NotifiedAt { get; set; }
-}
-
-internal sealed class UnitRow
-{
-    public required Digest Image { get; init; }
-
-    public required string Reference { get; init; }
-
-    /// <summary>Empty for a single manifest: a key column cannot be null.</summary>
-    public required string Index { get; init; }
-
-    /// <summary>Compressed already by its own format.</summary>
-    public required byte[] Encoded { get; init; }
 }

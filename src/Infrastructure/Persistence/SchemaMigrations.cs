@@ -35,6 +35,7 @@ internal static class SchemaMigrations
                 config            {blob}   NOT NULL,
                 filesystem_digest TEXT     NOT NULL,
                 filesystem        {blob}   NOT NULL,
+                unit              {blob}   NOT NULL,
                 content_order     {blob}   NOT NULL,
                 hot_count         INTEGER  NOT NULL,
                 file_count        INTEGER  NOT NULL,
@@ -76,15 +77,6 @@ internal static class SchemaMigrations
             """,
             "CREATE INDEX tags_by_image ON tags (image)",
             "CREATE INDEX tags_by_index ON tags (index_digest)",
-            """
-            CREATE TABLE units (
-                image             TEXT     NOT NULL REFERENCES images (digest) ON DELETE CASCADE,
-                reference         TEXT     NOT NULL,
-                index_digest      TEXT     NOT NULL,
-                encoded           {blob}   NOT NULL,
-                PRIMARY KEY (image, reference, index_digest))
-            """,
-            "CREATE INDEX units_by_reference ON units (reference)",
         ]),
     ];
 }

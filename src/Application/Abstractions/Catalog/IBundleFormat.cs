@@ -1,13 +1,17 @@
 using Starlight.Domain.Bundles;
+using Starlight.Domain.Catalog;
 
 namespace Starlight.Application.Abstractions.Catalog;
 
 /// <summary>What the control plane needs of the delta bundle's format (docs/formats/delta-bundle.md). Deterministic and safe for concurrent use.</summary>
 public interface IBundleFormat
 {
-    /// <summary>The image's part of a bundle header. Takes tens of milliseconds for a large image: done at notify.</summary>
+    /// <summary>The image's part of a bundle header, without a name. Takes up to seconds for a large image: done at notify.</summary>
     ReadOnlyMemory<byte> EncodeUnit(BundleImage image);
 
-    /// <summary>The name of the bundle that these units and this plan give: 64 lower-case hex digits, the same on every proxy.</summary>
+    /// <summary>The same unit for an image asked for as <paramref name="reference"/>, which <paramref name="index"/> resolves. Cheap.</summary>
+    ReadOnlyMemory<byte> NameUnit(ReadOnlyMemory<byte> unit, string reference, IndexedIndex? index);
+
+    /// <summary>The name of the bundle that these units and this plan give: 64 lower-case hex digits, the same on every proxy of this version.</summary>
     string Identity(IReadOnlyList<ReadOnlyMemory<byte>> units, DeltaPlan plan);
 }

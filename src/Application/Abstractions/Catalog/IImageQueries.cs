@@ -23,7 +23,4 @@ public interface IImageQueries
     Task<IReadOnlyDictionary<Platform, NamedImage>> FindByDigestAsync(Digest manifestOrIndex, CancellationToken cancellationToken);
 
     Task<IndexedIndex?> FindIndexAsync(Digest index, CancellationToken cancellationToken);
-
-    /// <summary>The header unit that notify prepared for an image under a name; null if it was notified under other names only.</summary>
-    Task<ImageUnit?> FindUnitAsync(Digest manifest, string reference, Digest? index, CancellationToken cancellationToken);
 }

@@ -1,0 +1,24 @@
+using Starlight.Domain.Content;
+using Starlight.Domain.Images;
+using Starlight.Domain.References;
+using Starlight.Domain.SharedKernel;
+
+namespace Starlight.Application.Delta;
+
+internal static class DeltaErrors
+{
+    public static Error NotIndexed(ImageReference reference, Platform platform, IEnumerable<Platform> present)
+    {
+        string others = string.Join(", ", present);
+        return new Error(
+            "Image.NotIndexed",
+            $"{reference} is not indexed{(others.Length > 0 ? $" for {platform} (only for {others})" : "")}: run ctr-starlight notify {reference}",
+            ErrorKind.NotFound);
+    }
+
+    public static Error BaseUnknown(ImageReference from) => new(
+        "Bundle.BaseUnknown", $"{from} is not known here, so nothing can be left out for it: ask again without it, or run ctr-starlight notify {from}", ErrorKind.FailedPrecondition);
+
+    public static Error ContentMissing(ImageReference reference, Digest content) => new(
+        "Bundle.ContentMissing", $"the proxy does not hold {content} of {reference} any more: run ctr-starlight notify {reference}", ErrorKind.Unavailable);
+}

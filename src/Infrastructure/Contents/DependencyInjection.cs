@@ -1,0 +1,17 @@
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+using Starlight.Application.Abstractions.Catalog;
+
+namespace Starlight.Infrastructure.Contents;
+
+public static class DependencyInjection
+{
+    /// <summary>The proxy's content store and bundle cache below <paramref name="dataDirectory"/>.</summary>
+    public static IServiceCollection AddContents(this IServiceCollection services, string dataDirectory, long maxBundleCacheBytes)
+    {
+        services.AddSingleton(_ => new ContentStore(Path.Combine(dataDirectory, "contents")));
+        services.AddSingleton<IContentStore>(provider => provider.GetRequiredService<ContentStore>());
+        services.AddSingleton(provider => new BundleCache(Path.Combine(dataDirectory, "bundles"), maxBundleCacheBytes, provider.GetRequiredService<ILogger<BundleCache>>()));
+        return services;
+    }
+}
