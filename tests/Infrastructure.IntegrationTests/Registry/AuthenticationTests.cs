@@ -289,16 +289,40 @@ public sealed class AuthenticationTests : IAsyncLifetime
     [Fact]
     public async Task Tls_WithAnUntrustedCertificate_IsRefusedAndNotRepeated()
     {
-        // Linux connects 0.0.0.0 to this machine, but it is no loopback address, so the client insists on HTTPS and a trusted certificate.
-        await using FakeRegistry tls = await FakeRegistry.StartAsync(tls: true);
-        string host = $"0.0.0.0:{tls.Address.Port}";
+        await using FakeRegistry storage = await FakeRegistry.StartAsync(tls: true);
+        await using FakeRegistry registry = await FakeRegistry.StartAsync();
+        registry.Redirect("/blobs/", storage.Address);
         RegistryHarness harness = Harness();
 
-        Error error = await FailureOfAsync(() => harness.Source($"{host}/team/app:1").ResolveAsync(CancellationToken.None));
+        Error error = await FailureOfAsync(() => harness.Source($"{registry.Host}/team/app:1").OpenBlobAsync(Layer([1]), CancellationToken.None));
 
         error.Code.ShouldBe("Registry.TlsFailed");
         harness.Time.Waits.ShouldBeEmpty();
-        tls.Requests.ShouldBeEmpty();
+        storage.Requests.ShouldBeEmpty();
+    }
+
+    [Fact]
+    public async Task Redirect_FromTlsToPlainHttp_IsRefusedUnlessInsecure()
+    {
+        await using FakeRegistry tls = await FakeRegistry.StartAsync(tls: true);
+        await using FakeRegistry storage = await FakeRegistry.StartAsync();
+        byte[] blob = RandomBytes(10);
+        storage.AddBlob(blob);
+        tls.Redirect("/blobs/", storage.Address);
+
+        (await ReadAllAsync(Harness().Source($"{tls.Host}/team/app:1", insecure: true).OpenBlobAsync(Layer(blob), CancellationToken.None))).ShouldBe(blob);
+        using HttpClient trusting = HttpClients.Create(new RegistryOptions(), checkCertificates: false);
+        using RegistryClient strict = new(
+            new RegistryEndpoint(tls.Host, [tls.Address], Insecure: false),
+            trusting,
+            new Infrastructure.Registry.Authentication.DockerCredentials(new RegistryOptions { DockerConfigDirectory = "/nonexistent" }),
+            new RegistryOptions(),
+            TimeProvider.System,
+            Microsoft.Extensions.Logging.Abstractions.NullLogger.Instance);
+
+        Error error = await FailureOfAsync(() => strict.SendAsync(new RegistryRequest(HttpMethod.Get, "v2/team/app/blobs/x", "", "blob x"), CancellationToken.None));
+
+        error.Code.ShouldBe("Registry.RedirectRefused");
     }
 
     [Fact]

@@ -22,11 +22,18 @@ public sealed class DamagedInputTests : IDisposable
     {
         byte[] layer = LayerTar("etc/one", new string('x', 3000));
         byte[] tar = Tar(Layout((null, layer)));
+        byte[] gzip = Gzip(tar);
         int content = tar.AsSpan().LastIndexOfAnyExcept((byte)0) + 1;
         for (int length = 0; length < content; length += 97)
         {
             await ReadOrFailAsync(tar[..length], layer, mayBeWhole: false);
-            await ReadOrFailAsync(Gzip(tar)[..Math.Min(length, Gzip(tar).Length - 1)], layer, mayBeWhole: false);
+        }
+
+        // GZipStream takes the end of its input for the end of the data. All that is handed out has been checked against digests, so a cut can only
+        // pass if it took nothing but padding.
+        for (int length = 0; length < gzip.Length; length += 13)
+        {
+            await ReadOrFailAsync(gzip[..length], layer, mayBeWhole: length > gzip.Length - 64);
         }
     }
 
