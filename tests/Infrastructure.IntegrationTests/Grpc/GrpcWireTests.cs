@@ -72,6 +72,20 @@ public sealed class GrpcWireTests
     }
 
     [Fact]
+    public async Task Server_WhenTheDeadlinePassesInTheHandler_AnswersDeadlineExceeded()
+    {
+        await using GrpcTestHost host = await GrpcTestHost.StartAsync(app => app.MapGrpcUnary(GrpcTestHost.Method, async (_, context) =>
+        {
+            await Task.Delay(Timeout.Infinite, context.CancellationToken);
+            return new WriteContentResponse();
+        }));
+
+        using HttpResponseMessage response = await SendAsync(host, [0, 0, 0, 0, 0], request => request.Headers.TryAddWithoutValidation("grpc-timeout", "100m"));
+
+        Status(response).ShouldBe(GrpcStatusCode.DeadlineExceeded);
+    }
+
+    [Fact]
     public async Task Server_WhenAUnaryRequestHasTwoMessages_Refuses()
     {
         await using GrpcTestHost host = await StartEchoAsync();
