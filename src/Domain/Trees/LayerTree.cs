@@ -61,7 +61,7 @@ internal sealed class LayerTree
     {
         if (entry.Path.Length > LayerPaths.MaxLength)
         {
-            return LayerErrors.PathTooLong(entry.Path);
+            return TreeErrors.PathTooLong(entry.Path);
         }
 
         if (entry.Path.IsEmpty)
@@ -134,7 +134,7 @@ internal sealed class LayerTree
         string hidden = name[WhiteoutPrefix.Length..];
         if (hidden is "" or "." or "..")
         {
-            return LayerErrors.WhiteoutInvalid(path);
+            return TreeErrors.WhiteoutInvalid(path);
         }
 
         bool exists = parent.TryGet(hidden, out LayerNode existing);
@@ -177,12 +177,12 @@ internal sealed class LayerTree
 
         if (target.Directory is not null)
         {
-            return LayerErrors.HardLinkToDirectory(entry.Path, entry.LinkTarget);
+            return TreeErrors.HardLinkToDirectory(entry.Path, entry.LinkTarget);
         }
 
         if (target.Inode is null)
         {
-            return LayerErrors.HardLinkTargetMissing(entry.Path, entry.LinkTarget);
+            return TreeErrors.HardLinkTargetMissing(entry.Path, entry.LinkTarget);
         }
 
         Inode current = Current(target.Inode);
@@ -241,13 +241,13 @@ internal sealed class LayerTree
         parent = null;
         if (LayerPaths.Resolve(Root, path) is not { } components)
         {
-            return LayerErrors.TooManySymlinks(entry);
+            return TreeErrors.TooManySymlinks(entry);
         }
 
         // Symlinks can name a longer path than the entry does.
         if (components.Sum(static component => component.Length + 1) > LayerPaths.MaxLength)
         {
-            return LayerErrors.PathTooLong(entry);
+            return TreeErrors.PathTooLong(entry);
         }
 
         LayerDirectory at = Root;
@@ -258,7 +258,7 @@ internal sealed class LayerTree
             {
                 if (node.Directory is null)
                 {
-                    return LayerErrors.ParentNotDirectory(entry);
+                    return TreeErrors.ParentNotDirectory(entry);
                 }
 
                 at = node.Directory;

@@ -18,7 +18,7 @@ public sealed class TreeMerger
     /// <summary>Topmost first.</summary>
     private LayerTree[] _layers = [];
 
-    /// <summary>Merges all layers, the base first. Fails with one of <see cref="LayerErrors"/>.</summary>
+    /// <summary>Merges all layers, the base first. Fails with one of <see cref="TreeErrors"/>.</summary>
     public static Result<FileTree> Merge(IEnumerable<IReadOnlyList<LayerEntry>> layersBaseFirst)
     {
         TreeMerger merger = new();
@@ -35,7 +35,7 @@ public sealed class TreeMerger
     }
 
     /// <summary>
-    /// Puts one more layer on top. The entries are read once and not kept. Fails with one of <see cref="LayerErrors"/>, and then
+    /// Puts one more layer on top. The entries are read once and not kept. Fails with one of <see cref="TreeErrors"/>, and then
     /// leaves the merger as it was.
     /// </summary>
     public Result Apply(IEnumerable<LayerEntry> entries)

@@ -4,42 +4,65 @@ using Starlight.Infrastructure.Objects;
 
 namespace Starlight.Infrastructure.WorkerImages;
 
-/// <summary>Where the bundle reader puts contents: the object store verifies each, then the board releases whoever waits for it. One thread at a time; <see cref="Done"/> may be read by any.</summary>
+/// <summary>
+/// Where the bundle reader puts contents: the object store verifies each, then the board releases whoever waits for it. One task at a time;
+/// <see cref="Done"/> may be read by any.
+/// </summary>
 internal sealed class ContentSink(ObjectStore objects, ArrivalBoard board) : IBundleContentSink, IDisposable
 {
+    private readonly HashSet<Digest> _stored = [];
+    private ContentRef _current;
     private ObjectWriter? _writer;
     private int _done;
 
-    /// <summary>Contents stored since the beginning.</summary>
+    /// <summary>Distinct contents stored since the beginning.</summary>
     public int Done => Volatile.Read(ref _done);
 
-    public void Put(ContentRef content, ReadOnlySpan<byte> bytes)
+    public ValueTask PutAsync(ContentRef content, ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken)
     {
-        objects.Put(content.Digest, bytes);
+        objects.Put(content.Digest, bytes.Span);
         Arrived(content);
+        return ValueTask.CompletedTask;
     }
 
-    public void Begin(ContentRef content)
+    public ValueTask BeginAsync(ContentRef content, CancellationToken cancellationToken)
     {
-        _writer?.Dispose();
+        DropUnfinished();
+        _current = content;
         _writer = objects.BeginWrite(content.Size);
+        return ValueTask.CompletedTask;
     }
 
-    public void Write(ReadOnlySpan<byte> bytes) => _writer!.Write(bytes);
+    public ValueTask WriteAsync(ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken)
+    {
+        _writer!.Write(bytes.Span);
+        return ValueTask.CompletedTask;
+    }
 
-    public void Complete(ContentRef content)
+    public ValueTask CompleteAsync(CancellationToken cancellationToken)
     {
         ObjectWriter writer = _writer!;
         _writer = null;
-        writer.Commit(content.Digest);
-        Arrived(content);
+        writer.Commit(_current.Digest);
+        Arrived(_current);
+        return ValueTask.CompletedTask;
     }
 
-    public void Dispose() => _writer?.Dispose();
+    /// <summary>The stream starts again at a content's beginning: what was written of one is of no use.</summary>
+    public void DropUnfinished()
+    {
+        _writer?.Dispose();
+        _writer = null;
+    }
+
+    public void Dispose() => DropUnfinished();
 
     private void Arrived(ContentRef content)
     {
         board.Arrived(content.Digest);
-        Volatile.Write(ref _done, _done + 1);
+        if (_stored.Add(content.Digest))
+        {
+            Volatile.Write(ref _done, _stored.Count);
+        }
     }
 }

@@ -85,7 +85,7 @@ public sealed partial class ImageLibrary
             string mountPoint = Path.Combine(directory, "mnt");
             if (mounted.Contains(mountPoint))
             {
-                MountSyscalls.Unmount(mountPoint, detach: true);
+                ErofsMounts.Unmount(mountPoint);
             }
 
             DeleteDirectory(directory);
@@ -248,7 +248,7 @@ public sealed partial class ImageLibrary
 
             try
             {
-                MountSyscalls.Unmount(tree.MountPoint, detach: true);
+                ErofsMounts.Unmount(tree.MountPoint);
                 tree.Mounted = false;
             }
             catch (FailureException e)

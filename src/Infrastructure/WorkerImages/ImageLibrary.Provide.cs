@@ -2,6 +2,7 @@ using Starlight.Application.Abstractions.Snapshots;
 using Starlight.Domain.Content;
 using Starlight.Domain.SharedKernel;
 using Starlight.Infrastructure.Fuse;
+using Starlight.Infrastructure.Mounts;
 
 namespace Starlight.Infrastructure.WorkerImages;
 
@@ -40,7 +41,7 @@ public sealed partial class ImageLibrary : IProvidedImages
 
         MountTree(tree);
         string? gate = tree.Complete || _gate is null ? null : GateDirectoryOf(snapshotKey).Path;
-        return Task.FromResult<Result<RootFilesystemLayers>>(new RootFilesystemLayers(tree.MountPoint, gate, _objects.Root));
+        return Task.FromResult<Result<RootFilesystemLayers>>(new RootFilesystemLayers(tree.MountPoint, gate, _objects.Root, gate is null ? null : _gate!.TailPath));
     }
 
     public void Detach(string snapshotKey)

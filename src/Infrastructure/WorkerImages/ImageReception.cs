@@ -141,7 +141,11 @@ internal sealed class ImageReception : IImageReception
             {
                 if (!connected)
                 {
-                    await _bundle.ReconnectAsync(cancellationToken);
+                    if (!await _bundle.ReconnectAsync(cancellationToken))
+                    {
+                        _sink.DropUnfinished();
+                    }
+
                     connected = true;
                 }
 
@@ -151,7 +155,6 @@ internal sealed class ImageReception : IImageReception
             catch (FailureException e) when (e.Error.Kind is ErrorKind.Unavailable or ErrorKind.DataCorrupt)
             {
                 connected = false;
-                _sink.DropUnfinished();
                 if (_sink.Done != doneBefore)
                 {
                     // progress was made since the last failure: this one is new

@@ -3,7 +3,7 @@ using Starlight.Domain.SharedKernel;
 namespace Starlight.Domain.Trees;
 
 /// <summary>What can be wrong with the entries of a layer. containerd refuses to unpack every one of these.</summary>
-public static class LayerErrors
+public static class TreeErrors
 {
     public static Error HardLinkTargetMissing(PosixPath path, PosixPath target) => Corrupt(
         "Layer.HardLinkTargetMissing", $"hard link '{path}' names '{target}', which neither its layer nor a lower one has: rebuild the image");

@@ -1,0 +1,181 @@
+using System.Net;
+using System.Net.Http.Headers;
+using Starlight.Application.Abstractions.Images;
+using Starlight.Application.Abstractions.Proxies;
+using Starlight.Domain.Bundles;
+using Starlight.Domain.Content;
+using Starlight.Domain.Proxies;
+using Starlight.Domain.SharedKernel;
+using Starlight.Infrastructure.Bundles;
+
+namespace Starlight.Infrastructure.ProxyClient;
+
+/// <summary>
+/// One bundle over as many connections as it takes. A bundle is an immutable byte string named by its entity tag: after a cut the rest is asked for by range, and if
+/// the proxy no longer has that bundle (another version of it answers), the new one is read from its beginning, whose known contents cost only their bytes.
+/// Used by one task at a time; the counters may be read by any.
+/// </summary>
+public sealed class IncomingBundle : IIncomingBundle
+{
+    private readonly StarlightProxyClient _client;
+    private readonly IFilesystemImages _filesystems;
+    private HttpResponseMessage _response;
+    private BundleReader _reader;
+
+    /// <summary>The sink threw while it was being served: the reader cannot be asked to go on.</summary>
+    private bool _readerLost;
+
+    private long _received;
+    private long _total;
+
+    private IncomingBundle(StarlightProxyClient client, ProxyProfile proxy, DeltaRequest request, IFilesystemImages filesystems, HttpResponseMessage response, BundleReader reader, Counter counter)
+    {
+        _client = client;
+        _filesystems = filesystems;
+        _response = response;
+        _reader = reader;
+        _received = counter.Received;
+        counter.Owner = this;
+        _total = response.Content.Headers.ContentLength ?? 0;
+        Proxy = proxy;
+        Request = request;
+        Images = reader.Images;
+        List<IReadOnlyList<ContentRef>> imageContents = [];
+        Contents = Bind(reader, imageContents);
+        ImageContents = imageContents;
+    }
+
+    public ProxyProfile Proxy { get; }
+
+    public DeltaRequest Request { get; }
+
+    public IReadOnlyList<BundleImage> Images { get; }
+
+    public IReadOnlyList<IReadOnlyList<ContentRef>> ImageContents { get; }
+
+    public IReadOnlyList<ContentRef> Contents { get; }
+
+    public long ReceivedBytes => Interlocked.Read(ref _received);
+
+    public long TotalBytes => Interlocked.Read(ref _total);
+
+    internal static async Task<IncomingBundle> OpenAsync(
+        StarlightProxyClient client, ProxyProfile proxy, DeltaRequest request, IFilesystemImages filesystems, CancellationToken cancellationToken)
+    {
+        HttpResponseMessage response = await client.GetDeltaAsync(proxy, request, tag: null, offset: 0, cancellationToken);
+        try
+        {
+            Counter counter = new();
+            BundleReader reader = await BundleReader.OpenAsync(await BodyAsync(proxy, response, counter, cancellationToken), cancellationToken);
+            return new IncomingBundle(client, proxy, request, filesystems, response, reader, counter);
+        }
+        catch
+        {
+            response.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Hands out contents until the end. After a failure of kind Unavailable or DataCorrupt, <see cref="ReconnectAsync"/> and call again with the same sink.</summary>
+    internal async Task ReceiveAsync(IBundleContentSink sink, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await _reader.ReadContentsAsync(sink, cancellationToken);
+        }
+        catch (FailureException e) when (e.Error.Code.StartsWith("Object.", StringComparison.Ordinal))
+        {
+            _readerLost = true;
+            throw;
+        }
+    }
+
+    /// <summary>Asks for the rest on a new connection.</summary>
+    /// <returns>True if the sink goes on where it was; false if contents start again at a content's beginning, and the sink has to drop a half-written one.</returns>
+    internal async Task<bool> ReconnectAsync(CancellationToken cancellationToken)
+    {
+        EntityTagHeaderValue? tag = _response.Headers.ETag;
+        BundlePosition position = _readerLost ? _reader.RestartPosition : _reader.Position;
+        _response.Dispose();
+        HttpResponseMessage response = await _client.GetDeltaAsync(Proxy, Request, tag, position.Offset, cancellationToken);
+        try
+        {
+            Stream body = await BodyAsync(Proxy, response, new Counter { Owner = this }, cancellationToken);
+            if (response.StatusCode == HttpStatusCode.PartialContent && response.Content.Headers.ContentRange?.From == position.Offset && !_readerLost)
+            {
+                _reader.Resume(body);
+                Adopt(response);
+                return true;
+            }
+
+            if (response.StatusCode == HttpStatusCode.PartialContent)
+            {
+                response.Dispose();
+                response = await _client.GetDeltaAsync(Proxy, Request, tag: null, offset: 0, cancellationToken);
+                body = await BodyAsync(Proxy, response, new Counter { Owner = this }, cancellationToken);
+            }
+
+            BundleReader reader = await BundleReader.OpenAsync(body, cancellationToken);
+            if (!reader.Images.Select(i => i.FilesystemDigest).SequenceEqual(Images.Select(i => i.FilesystemDigest)))
+            {
+                throw new FailureException(new Error("Bundle.Changed", $"the proxy {Proxy} now has other images under {string.Join(", ", Request.Images)}: pull again", ErrorKind.FailedPrecondition));
+            }
+
+            Bind(reader, []);
+            _reader = reader;
+            _readerLost = false;
+            Adopt(response);
+            return false;
+        }
+        catch
+        {
+            response.Dispose();
+            throw;
+        }
+    }
+
+    public ValueTask DisposeAsync()
+    {
+        _response.Dispose();
+        return ValueTask.CompletedTask;
+    }
+
+    private static async Task<Stream> BodyAsync(ProxyProfile proxy, HttpResponseMessage response, Counter counter, CancellationToken cancellationToken) =>
+        new ReceivedStream(await response.Content.ReadAsStreamAsync(cancellationToken), proxy, counter.Add);
+
+    private IReadOnlyList<ContentRef> Bind(BundleReader reader, List<IReadOnlyList<ContentRef>> imageContents) => reader.BindContents(image =>
+    {
+        IReadOnlyList<ContentRef> contents = _filesystems.ReadContents(image).Contents;
+        imageContents.Add(contents);
+        return contents;
+    });
+
+    private void Adopt(HttpResponseMessage response)
+    {
+        _response = response;
+        if (response.Content.Headers.ContentRange?.Length is { } whole)
+        {
+            Interlocked.Exchange(ref _total, whole);
+        }
+    }
+
+    /// <summary>Counts bytes before and after the bundle exists.</summary>
+    private sealed class Counter
+    {
+        public IncomingBundle? Owner { get; set; }
+
+        public long Received { get; private set; }
+
+        public void Add(int count)
+        {
+            if (Owner is null)
+            {
+                Received += count;
+            }
+            else
+            {
+                Interlocked.Add(ref Owner._received, count);
+            }
+        }
+    }
+}

@@ -1,0 +1,211 @@
+using System.Diagnostics;
+using System.Net;
+using System.Net.Http.Headers;
+using System.Text;
+using System.Text.Json;
+using Starlight.Application.Abstractions.Images;
+using Starlight.Application.Abstractions.Proxies;
+using Starlight.Domain.Images;
+using Starlight.Domain.Proxies;
+using Starlight.Domain.References;
+using Starlight.Domain.SharedKernel;
+
+namespace Starlight.Infrastructure.ProxyClient;
+
+/// <summary>
+/// HTTP client of starlight-proxy. Connections are HTTP/1.1, kept open and reused: a connection that has carried data starts fast (design page, "Round trips and ramp-up"),
+/// and a body on a connection of its own has no second flow-control window to wait for. Safe for concurrent use.
+/// </summary>
+public sealed class StarlightProxyClient : IProxyClient, IDisposable
+{
+    /// <summary>Version of requests and answers; bundles carry their own.</summary>
+    internal const string Protocol = "1";
+
+    private const string ProtocolHeader = "Starlight-Protocol";
+    private const string VersionHeader = "Starlight-Version";
+    private const string NdJson = "application/x-ndjson";
+
+    private static readonly TimeSpan ConnectTimeout = TimeSpan.FromSeconds(15);
+
+    /// <summary>A proxy answers a delta request from memory; planning from a cold database takes a second at most.</summary>
+    private static readonly TimeSpan AnswerTimeout = TimeSpan.FromSeconds(60);
+
+    private readonly HttpClient _http;
+    private readonly IFilesystemImages? _filesystems;
+
+    /// <param name="filesystems">Reads filesystem images of bundles; not needed for pings and notifies.</param>
+    public StarlightProxyClient(IFilesystemImages? filesystems = null)
+    {
+        _filesystems = filesystems;
+        _http = new HttpClient(new SocketsHttpHandler
+        {
+            ConnectTimeout = ConnectTimeout,
+            PooledConnectionIdleTimeout = TimeSpan.FromHours(1),
+            AllowAutoRedirect = false, // credentials stay with the host they were configured for
+            AutomaticDecompression = DecompressionMethods.None,
+            UseCookies = false,
+        })
+        {
+            Timeout = System.Threading.Timeout.InfiniteTimeSpan,
+        };
+    }
+
+    public async Task<ProxyPing> PingAsync(ProxyProfile proxy, CancellationToken cancellationToken)
+    {
+        // The first request may have to connect; the second measures the way alone.
+        string version = await PingOnceAsync(proxy, cancellationToken);
+        long started = Stopwatch.GetTimestamp();
+        await PingOnceAsync(proxy, cancellationToken);
+        return new ProxyPing(version, Stopwatch.GetElapsedTime(started));
+    }
+
+    public async Task<NotifyReport> NotifyAsync(
+        ProxyProfile proxy, ImageReference reference, IReadOnlyList<Platform> platforms, bool insecure, IProgress<string>? progress, CancellationToken cancellationToken)
+    {
+        StringBuilder query = new("starlight/notify?ref=" + Uri.EscapeDataString(reference.ToString()));
+        foreach (Platform platform in platforms)
+        {
+            query.Append("&platform=").Append(Uri.EscapeDataString(platform.ToString()));
+        }
+
+        if (insecure)
+        {
+            query.Append("&insecure=true");
+        }
+
+        using HttpRequestMessage request = Request(proxy, HttpMethod.Post, query.ToString());
+        request.Headers.Accept.Add(new MediaTypeWithQualityHeaderValue(NdJson));
+        using HttpResponseMessage response = await SendAsync(proxy, request, System.Threading.Timeout.InfiniteTimeSpan, cancellationToken);
+        try
+        {
+            using StreamReader lines = new(await response.Content.ReadAsStreamAsync(cancellationToken));
+            while (await lines.ReadLineAsync(cancellationToken) is { } line)
+            {
+                NotifyLineMessage message = JsonSerializer.Deserialize(line, ProxyMessagesJson.Default.NotifyLineMessage) ?? throw new JsonException("an empty line");
+                if (message.Error is { } error)
+                {
+                    throw new FailureException(ProxyErrors.Of(error));
+                }
+
+                if (message.Result is { } result)
+                {
+                    return Report(result);
+                }
+
+                progress?.Report($"{message.Stage} {message.Subject}{(message.Total > 0 ? $": {100 * message.Bytes / message.Total} %" : "")}");
+            }
+        }
+        catch (JsonException e)
+        {
+            throw ProxyErrors.NotAProxy(proxy, e.Message);
+        }
+        catch (Exception e) when (e is IOException or HttpRequestException)
+        {
+            throw ProxyErrors.Unreachable(proxy, e);
+        }
+
+        throw new FailureException(new Error("Proxy.AnswerCut", $"the proxy {proxy} ended its answer before the result: see its log and try again", ErrorKind.Unavailable));
+    }
+
+    public async Task<IIncomingBundle> RequestDeltaAsync(ProxyProfile proxy, DeltaRequest request, CancellationToken cancellationToken) =>
+        await IncomingBundle.OpenAsync(
+            this, proxy, request, _filesystems ?? throw new InvalidOperationException("this client was made without a reader of filesystem images"), cancellationToken);
+
+    public void Dispose() => _http.Dispose();
+
+    /// <summary>Asks for a bundle, or for the rest of the one with the given entity tag. 200 or 206; everything else throws.</summary>
+    internal async Task<HttpResponseMessage> GetDeltaAsync(ProxyProfile proxy, DeltaRequest delta, EntityTagHeaderValue? tag, long offset, CancellationToken cancellationToken)
+    {
+        StringBuilder query = new("starlight/delta?platform=" + Uri.EscapeDataString(delta.Platform.ToString()));
+        foreach (ImageReference image in delta.Images)
+        {
+            query.Append("&to=").Append(Uri.EscapeDataString(image.ToString()));
+        }
+
+        foreach (BaseImage image in delta.Bases)
+        {
+            query.Append("&from=").Append(Uri.EscapeDataString(image.Reference.WithDigest(image.ManifestDigest).ToString()));
+        }
+
+        using HttpRequestMessage request = Request(proxy, HttpMethod.Get, query.ToString());
+        if (tag is not null && offset > 0)
+        {
+            request.Headers.Range = new RangeHeaderValue(offset, null);
+            request.Headers.IfRange = new RangeConditionHeaderValue(tag);
+        }
+
+        return await SendAsync(proxy, request, AnswerTimeout, cancellationToken);
+    }
+
+    private async Task<string> PingOnceAsync(ProxyProfile proxy, CancellationToken cancellationToken)
+    {
+        using HttpRequestMessage request = Request(proxy, HttpMethod.Get, "health-check");
+        using HttpResponseMessage response = await SendAsync(proxy, request, AnswerTimeout, cancellationToken);
+        return response.Headers.TryGetValues(VersionHeader, out IEnumerable<string>? versions) ? versions.First() : "unknown";
+    }
+
+    private static HttpRequestMessage Request(ProxyProfile proxy, HttpMethod method, string relative)
+    {
+        HttpRequestMessage request = new(method, new Uri(proxy.Endpoint, relative)) { Version = HttpVersion.Version11 };
+        request.Headers.Add(ProtocolHeader, Protocol);
+        if (proxy.User is not null)
+        {
+            request.Headers.Authorization = new AuthenticationHeaderValue("Basic", Convert.ToBase64String(Encoding.UTF8.GetBytes($"{proxy.User}:{proxy.Password}")));
+        }
+
+        return request;
+    }
+
+    /// <summary>Sends, waits for the response's head, and turns every kind of "no" into a failure.</summary>
+    private async Task<HttpResponseMessage> SendAsync(ProxyProfile proxy, HttpRequestMessage request, TimeSpan timeout, CancellationToken cancellationToken)
+    {
+        HttpResponseMessage response;
+        using CancellationTokenSource patience = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        patience.CancelAfter(timeout);
+        try
+        {
+            response = await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, patience.Token);
+        }
+        catch (HttpRequestException e)
+        {
+            throw ProxyErrors.Unreachable(proxy, e);
+        }
+        catch (OperationCanceledException e) when (!cancellationToken.IsCancellationRequested)
+        {
+            throw ProxyErrors.Unreachable(proxy, e);
+        }
+
+        try
+        {
+            if (!response.Headers.TryGetValues(ProtocolHeader, out IEnumerable<string>? spoken))
+            {
+                throw response.StatusCode == HttpStatusCode.OK
+                    ? ProxyErrors.NotAProxy(proxy, "it does not name its protocol")
+                    : await ProxyErrors.FromAsync(proxy, response, cancellationToken);
+            }
+
+            if (spoken.First() != Protocol)
+            {
+                throw ProxyErrors.OtherProtocol(proxy, spoken.First());
+            }
+
+            if (response.StatusCode is not (HttpStatusCode.OK or HttpStatusCode.PartialContent))
+            {
+                throw await ProxyErrors.FromAsync(proxy, response, cancellationToken);
+            }
+
+            return response;
+        }
+        catch
+        {
+            response.Dispose();
+            throw;
+        }
+    }
+
+    private static NotifyReport Report(NotifyMessage message) => new(
+        message.Reference,
+        message.Digest,
+        [.. message.Images.Select(i => new NotifiedPlatform(i.Platform, i.Digest, i.FilesystemDigest, i.NewLayers + i.KnownLayers, i.NewLayers, i.Files, i.Contents, i.ContentBytes))],
+        TimeSpan.FromMilliseconds(message.ElapsedMilliseconds));
+}
