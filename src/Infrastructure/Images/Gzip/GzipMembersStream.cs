@@ -63,7 +63,7 @@ internal sealed class GzipMembersStream : ForwardReadStream
         }
         catch (InvalidDataException e)
         {
-            throw LayerErrors.Malformed($"its gzip data is damaged ({e.Message.TrimEnd('.')})", e);
+            throw LayerFailures.Malformed($"its gzip data is damaged ({e.Message.TrimEnd('.')})", e);
         }
 
         _end += read;
@@ -72,7 +72,7 @@ internal sealed class GzipMembersStream : ForwardReadStream
             _atEnd = true;
             if (!_buffer.AsSpan(_start.._end).EndsWith(SealContent))
             {
-                throw LayerErrors.Malformed("its gzip data is cut off or followed by something else");
+                throw LayerFailures.Malformed("its gzip data is cut off or followed by something else");
             }
 
             _end -= SealContent.Length;

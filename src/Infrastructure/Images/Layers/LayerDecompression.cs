@@ -39,7 +39,7 @@ internal static class LayerDecompression
 
         if (head.StartsWith("BZh"u8) || head.StartsWith<byte>([0xfd, (byte)'7', (byte)'z', (byte)'X']))
         {
-            throw LayerErrors.Unsupported("it is compressed with bzip2 or xz, which image layers must not be; build the image with gzip or zstd");
+            throw LayerFailures.Unsupported("it is compressed with bzip2 or xz, which image layers must not be; build the image with gzip or zstd");
         }
 
         return LayerCompression.None;

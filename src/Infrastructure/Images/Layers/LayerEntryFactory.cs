@@ -19,13 +19,13 @@ internal static class LayerEntryFactory
     {
         if (entry.Name.Length > MaxPathLength || entry.LinkName.Length > MaxPathLength)
         {
-            throw LayerErrors.Malformed($"it has a path of more than {MaxPathLength} bytes");
+            throw LayerFailures.Malformed($"it has a path of more than {MaxPathLength} bytes");
         }
 
         PosixPath path = entry.Name.Clean();
         if (path.IsEmpty && entry.Kind != FileKind.Directory)
         {
-            throw LayerErrors.Malformed($"an entry that is not a directory has the name '{entry.Name.Display}', which is the root");
+            throw LayerFailures.Malformed($"an entry that is not a directory has the name '{entry.Name.Display}', which is the root");
         }
 
         return new LayerEntry

@@ -52,26 +52,26 @@ internal static class LayerIndexCodec
     {
         if (index.Length < Magic.Length + 1 + 1 + SealLength || !index.StartsWith(Magic))
         {
-            throw LayerErrors.IndexMalformed("it is not a layer index");
+            throw LayerFailures.IndexMalformed("it is not a layer index");
         }
 
         if (index[Magic.Length] != Version)
         {
-            throw LayerErrors.IndexMalformed($"it has version {index[Magic.Length]}, this build reads {Version}");
+            throw LayerFailures.IndexMalformed($"it has version {index[Magic.Length]}, this build reads {Version}");
         }
 
         Span<byte> hash = stackalloc byte[SHA256.HashSizeInBytes];
         SHA256.HashData(index[..^SealLength], hash);
         if (!hash[..SealLength].SequenceEqual(index[^SealLength..]))
         {
-            throw LayerErrors.IndexMalformed("its seal does not match, so it is cut off or damaged");
+            throw LayerFailures.IndexMalformed("its seal does not match, so it is cut off or damaged");
         }
 
         Reader reader = new(index[(Magic.Length + 1)..^SealLength]);
         ulong count = reader.Number(LayerScanner.MaxEntries);
         if (count > (ulong)reader.Remaining / MinEntryLength)
         {
-            throw LayerErrors.IndexMalformed("it announces more entries than it holds");
+            throw LayerFailures.IndexMalformed("it announces more entries than it holds");
         }
 
         List<LayerEntry> entries = new((int)count);
@@ -85,14 +85,14 @@ internal static class LayerIndexCodec
             pathBytes += entry.Path.Length;
             if (pathBytes > LayerEntryFactory.MaxPathBytes)
             {
-                throw LayerErrors.IndexMalformed("its paths are longer than any layer's");
+                throw LayerFailures.IndexMalformed("its paths are longer than any layer's");
             }
 
             previousPath = entry.Path;
             owner = (entry.Uid, entry.Gid);
         }
 
-        return reader.Remaining == 0 ? entries : throw LayerErrors.IndexMalformed("something follows its last entry");
+        return reader.Remaining == 0 ? entries : throw LayerFailures.IndexMalformed("something follows its last entry");
     }
 
     private static void Encode(Writer writer, LayerEntry entry, PosixPath previousPath, (uint Uid, uint Gid) owner)
@@ -155,7 +155,7 @@ internal static class LayerIndexCodec
         FileKind kind = (FileKind)(tag & 0x0f);
         if (kind is < FileKind.Regular or > FileKind.HardLink || (tag & 0x80) != 0)
         {
-            throw LayerErrors.IndexMalformed($"an entry has the unknown tag 0x{tag:x2}");
+            throw LayerFailures.IndexMalformed($"an entry has the unknown tag 0x{tag:x2}");
         }
 
         PosixPath path = DecodePath(ref reader, previousPath);
@@ -163,7 +163,7 @@ internal static class LayerIndexCodec
         if ((tag & SameOwner) == 0)
         {
             (uint, uint) own = ((uint)reader.Number(uint.MaxValue), (uint)reader.Number(uint.MaxValue));
-            owner = own != owner ? own : throw LayerErrors.IndexMalformed("an owner is repeated");
+            owner = own != owner ? own : throw LayerFailures.IndexMalformed("an owner is repeated");
         }
 
         ulong zigzag = reader.Number(ulong.MaxValue);
@@ -198,7 +198,7 @@ internal static class LayerIndexCodec
         PosixPath path = PosixPath.FromRaw(string.Concat(previous.Raw.AsSpan(0, shared), suffix.Raw));
         bool shortest = shared == previous.Length || suffix.IsEmpty || previous.Raw[shared] != suffix.Raw[0];
         // a cleaned path cannot lead out of the tree: what is built from an index relies on it
-        return shortest && path.Clean() == path ? path : throw LayerErrors.IndexMalformed($"it has the path '{path.Display}', which is not in its clean form");
+        return shortest && path.Clean() == path ? path : throw LayerFailures.IndexMalformed($"it has the path '{path.Display}', which is not in its clean form");
     }
 
     private static Xattr[] DecodeXattrs(ref Reader reader)
@@ -211,7 +211,7 @@ internal static class LayerIndexCodec
             xattrs[i] = new Xattr(PosixPath.FromBytes(reader.Text()), reader.Text().ToArray());
             if (i > 0 && xattrs[i].Name <= xattrs[i - 1].Name)
             {
-                throw LayerErrors.IndexMalformed("extended attributes are out of order");
+                throw LayerFailures.IndexMalformed("extended attributes are out of order");
             }
         }
 
@@ -282,17 +282,17 @@ internal static class LayerIndexCodec
                 value |= (ulong)(b & 0x7f) << shift;
                 if (b < 0x80)
                 {
-                    return value <= max ? value : throw LayerErrors.IndexMalformed($"it has the number {value} where at most {max} can stand");
+                    return value <= max ? value : throw LayerFailures.IndexMalformed($"it has the number {value} where at most {max} can stand");
                 }
             }
 
-            throw LayerErrors.IndexMalformed("it has a number that is not in its shortest form");
+            throw LayerFailures.IndexMalformed("it has a number that is not in its shortest form");
         }
 
         public ulong Positive(ulong max)
         {
             ulong value = Number(max);
-            return value > 0 ? value : throw LayerErrors.IndexMalformed("it has a zero that should have been left out");
+            return value > 0 ? value : throw LayerFailures.IndexMalformed("it has a zero that should have been left out");
         }
 
         public ReadOnlySpan<byte> Text() => Take((int)Number((ulong)Remaining));
@@ -303,7 +303,7 @@ internal static class LayerIndexCodec
         {
             if (length > _bytes.Length)
             {
-                throw LayerErrors.IndexMalformed("it ends inside an entry");
+                throw LayerFailures.IndexMalformed("it ends inside an entry");
             }
 
             ReadOnlySpan<byte> taken = _bytes[..length];

@@ -33,7 +33,7 @@ internal sealed class LayerScanner : ILayerScanner
             pathBytes += entry.Name.Length + entry.LinkName.Length;
             if (entries.Count == MaxEntries || pathBytes > LayerEntryFactory.MaxPathBytes)
             {
-                throw LayerErrors.TooLarge($"it has more than {MaxEntries} entries or {LayerEntryFactory.MaxPathBytes} bytes of paths");
+                throw LayerFailures.TooLarge($"it has more than {MaxEntries} entries or {LayerEntryFactory.MaxPathBytes} bytes of paths");
             }
 
             Digest content = entry.Kind == FileKind.Regular ? await ReadContentAsync(reader, entry.Size, contentHash, sink, cancellationToken) : default;
@@ -43,7 +43,7 @@ internal sealed class LayerScanner : ILayerScanner
         Digest diffId = await reader.DrainAsync(cancellationToken);
         if (!await source.DrainAsync(cancellationToken))
         {
-            throw LayerErrors.Malformed("something follows its compressed data");
+            throw LayerFailures.Malformed("something follows its compressed data");
         }
 
         bool isEStargz = compression == LayerCompression.Gzip && EStargzFooter.TryParse(source.Tail, out long tocOffset) && tocOffset < source.BytesRead && EndsInToc(entries);

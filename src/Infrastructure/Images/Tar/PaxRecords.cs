@@ -67,14 +67,14 @@ internal sealed class PaxRecords
             if (!Utf8Parser.TryParse(body, out int length, out int digits) || digits >= body.Length || body[digits] != ' ' || length <= digits + 2 || length > body.Length
                 || body[length - 1] != '\n')
             {
-                throw LayerErrors.Malformed("a pax header has a record of a wrong length");
+                throw LayerFailures.Malformed("a pax header has a record of a wrong length");
             }
 
             ReadOnlySpan<byte> record = body[(digits + 1)..(length - 1)];
             int equals = record.IndexOf((byte)'=');
             if (equals <= 0)
             {
-                throw LayerErrors.Malformed("a pax header has a record without a key");
+                throw LayerFailures.Malformed("a pax header has a record without a key");
             }
 
             records.Add(record[..equals], record[(equals + 1)..]);
@@ -88,7 +88,7 @@ internal sealed class PaxRecords
     {
         if (key.Contains((byte)0))
         {
-            throw LayerErrors.Malformed("a pax header has a key with a NUL byte");
+            throw LayerFailures.Malformed("a pax header has a key with a NUL byte");
         }
 
         if (key.StartsWith("SCHILY.xattr."u8))
@@ -161,7 +161,7 @@ internal sealed class PaxRecords
             SparseMap ??= [];
             if (SparseMap.Count % 2 != (key.SequenceEqual("offset"u8) ? 0 : 1))
             {
-                throw LayerErrors.Malformed("a sparse map in a pax header is out of order");
+                throw LayerFailures.Malformed("a sparse map in a pax header is out of order");
             }
 
             SparseMap.Add(Integer(value, "sparse map"));
@@ -204,7 +204,7 @@ internal sealed class PaxRecords
         }
         catch (FormatException e)
         {
-            throw LayerErrors.Malformed("an extended attribute is not base64", e);
+            throw LayerFailures.Malformed("an extended attribute is not base64", e);
         }
     }
 
@@ -212,14 +212,14 @@ internal sealed class PaxRecords
     {
         if (value.Contains((byte)0))
         {
-            throw LayerErrors.Malformed("a pax header has a name with a NUL byte");
+            throw LayerFailures.Malformed("a pax header has a name with a NUL byte");
         }
 
         return value.IsEmpty ? null : PosixPath.FromBytes(value);
     }
 
     private static long Integer(ReadOnlySpan<byte> value, string what) =>
-        Utf8Parser.TryParse(value, out long number, out int used) && used == value.Length ? number : throw LayerErrors.Malformed($"a pax header has a {what} that is not a number");
+        Utf8Parser.TryParse(value, out long number, out int used) && used == value.Length ? number : throw LayerFailures.Malformed($"a pax header has a {what} that is not a number");
 
     /// <summary>Decimal seconds with any number of decimals; nanoseconds are kept, the rest cut off. "-1.5" is half a second before -1.</summary>
     private static (long Seconds, uint Nanoseconds) Time(ReadOnlySpan<byte> value)
@@ -233,7 +233,7 @@ internal sealed class PaxRecords
         {
             if (!char.IsAsciiDigit((char)decimals[i]))
             {
-                throw LayerErrors.Malformed("a pax header has a time that is not a number");
+                throw LayerFailures.Malformed("a pax header has a time that is not a number");
             }
 
             nanoseconds = i < 9 ? nanoseconds * 10 + (decimals[i] - '0') : nanoseconds;
@@ -249,6 +249,6 @@ internal sealed class PaxRecords
             return (seconds, (uint)nanoseconds);
         }
 
-        return seconds == long.MinValue ? throw LayerErrors.Malformed("a pax header has a time out of range") : (seconds - 1, (uint)(1_000_000_000 - nanoseconds));
+        return seconds == long.MinValue ? throw LayerFailures.Malformed("a pax header has a time out of range") : (seconds - 1, (uint)(1_000_000_000 - nanoseconds));
     }
 }

@@ -16,7 +16,7 @@ internal static class SparseMap
     {
         if (numbers.Count % 2 != 0)
         {
-            throw LayerErrors.Malformed("a sparse file's map has half an extent");
+            throw LayerFailures.Malformed("a sparse file's map has half an extent");
         }
 
         SparseExtent[] extents = new SparseExtent[numbers.Count / 2];
@@ -27,7 +27,7 @@ internal static class SparseMap
             SparseExtent extent = new(numbers[2 * i], numbers[2 * i + 1]);
             if (extent.Offset < end || extent.Length < 0 || extent.Offset > realSize || extent.Length > realSize - extent.Offset)
             {
-                throw LayerErrors.Malformed("a sparse file's extents overlap or lie outside the file");
+                throw LayerFailures.Malformed("a sparse file's extents overlap or lie outside the file");
             }
 
             extents[i] = extent;
@@ -35,6 +35,6 @@ internal static class SparseMap
             stored += extent.Length;
         }
 
-        return stored == storedSize ? extents : throw LayerErrors.Malformed("a sparse file's extents do not add up to its stored bytes");
+        return stored == storedSize ? extents : throw LayerFailures.Malformed("a sparse file's extents do not add up to its stored bytes");
     }
 }

@@ -38,12 +38,15 @@ internal sealed record TarEntry
     /// <summary>Sorted by name, each name once.</summary>
     public IReadOnlyList<Xattr> Xattrs { get; init; } = [];
 
-    /// <summary>The stored bytes are not the content itself but extents of it.</summary>
-    public bool IsSparse { get; init; }
+    /// <summary>
+    /// <see cref="RawHeaders"/> may be written again before the content as the reader delivers it. False if what is stored after them is something else: the extents of a sparse
+    /// file, or the list of names in GNU's incremental directories.
+    /// </summary>
+    public bool CanRepeatHeaders { get; init; } = true;
 
     /// <summary>
-    /// Every header block since the previous entry's content, exactly as stored, extension headers with their bodies included. A writer may repeat them verbatim
-    /// unless <see cref="IsSparse"/>. The memory is the reader's: valid until its next call.
+    /// Every header block since the previous entry's content, exactly as stored, extension headers with their bodies included. The memory is the
+    /// reader's: valid until it is asked for the next entry.
     /// </summary>
     public ReadOnlyMemory<byte> RawHeaders { get; init; }
 }

@@ -101,7 +101,7 @@ internal readonly ref struct TarHeader(ReadOnlySpan<byte> block)
             return Base256(field, what);
         }
 
-        return TryParseOctal(field, out long value) ? value : throw LayerErrors.Malformed($"a tar header has a {what} that is not a number");
+        return TryParseOctal(field, out long value) ? value : throw LayerFailures.Malformed($"a tar header has a {what} that is not a number");
     }
 
     private static long Base256(ReadOnlySpan<byte> field, string what)
@@ -114,7 +114,7 @@ internal readonly ref struct TarHeader(ReadOnlySpan<byte> block)
         field.CopyTo(wide[(16 - field.Length)..]);
         wide[16 - field.Length] = (byte)((field[0] & 0x7f) | (negative ? 0x80 : 0));
         Int128 value = BinaryPrimitives.ReadInt128BigEndian(wide);
-        return value >= long.MinValue && value <= long.MaxValue ? (long)value : throw LayerErrors.Malformed($"a tar header has a {what} of more than 64 bits");
+        return value >= long.MinValue && value <= long.MaxValue ? (long)value : throw LayerFailures.Malformed($"a tar header has a {what} of more than 64 bits");
     }
 
     private static bool TryParseOctal(ReadOnlySpan<byte> field, out long value)

@@ -44,7 +44,7 @@ internal sealed partial class TarReader
 
         if (_start == _end && !await FillAsync(cancellationToken))
         {
-            throw LayerErrors.Malformed("the tar ends inside a file");
+            throw LayerFailures.Malformed("the tar ends inside a file");
         }
 
         int step = (int)Math.Min(_extents[_extent].End - _position, _end - _start);
@@ -66,7 +66,7 @@ internal sealed partial class TarReader
         _holeBytes += size - extents.Sum(e => e.Length);
         if (_holeBytes is < 0 or > MaxHoleBytes)
         {
-            throw LayerErrors.TooLarge($"its sparse files expand to more than {MaxHoleBytes >> 30} GiB of zeros");
+            throw LayerFailures.TooLarge($"its sparse files expand to more than {MaxHoleBytes >> 30} GiB of zeros");
         }
 
         _extents = extents;
@@ -104,7 +104,7 @@ internal sealed partial class TarReader
         {
             (0, 0 or 1) => (pax.SparseMap, realSize),
             (1, 0) => (await ReadSparseMapAsync(cancellationToken), realSize),
-            _ => throw LayerErrors.Malformed($"a sparse file has the unknown format {major}.{minor}"),
+            _ => throw LayerFailures.Malformed($"a sparse file has the unknown format {major}.{minor}"),
         };
     }
 
@@ -118,7 +118,7 @@ internal sealed partial class TarReader
         {
             if (_storedLeft < TarHeader.BlockSize || ++blocks > MaxHeadersSize / TarHeader.BlockSize || !await HaveBlockAsync(cancellationToken))
             {
-                throw LayerErrors.Malformed("a sparse file's map is cut short or too long");
+                throw LayerFailures.Malformed("a sparse file's map is cut short or too long");
             }
 
             Parse(PeekBlock());
@@ -141,7 +141,7 @@ internal sealed partial class TarReader
                 {
                     if (wanted == long.MaxValue)
                     {
-                        wanted = number <= MaxHeadersSize ? 2 * number : throw LayerErrors.TooLarge("a sparse file has too many extents");
+                        wanted = number <= MaxHeadersSize ? 2 * number : throw LayerFailures.TooLarge("a sparse file has too many extents");
                     }
                     else
                     {
@@ -156,7 +156,7 @@ internal sealed partial class TarReader
                 }
                 else
                 {
-                    throw LayerErrors.Malformed("a sparse file's map is not a list of numbers");
+                    throw LayerFailures.Malformed("a sparse file's map is not a list of numbers");
                 }
             }
         }

@@ -57,7 +57,7 @@ internal sealed partial class TarReader
     private byte CheckedTypeFlag()
     {
         TarHeader header = new(PeekBlock());
-        return header.HasValidChecksum() ? header.TypeFlag : throw LayerErrors.Malformed("a tar header has a wrong checksum");
+        return header.HasValidChecksum() ? header.TypeFlag : throw LayerFailures.Malformed("a tar header has a wrong checksum");
     }
 
     private async ValueTask<TarEntry?> EndOfArchiveAsync(CancellationToken cancellationToken)
@@ -65,7 +65,7 @@ internal sealed partial class TarReader
         _start += TarHeader.BlockSize;
         if (await HaveBlockAsync(cancellationToken) && !new TarHeader(PeekBlock()).IsZero)
         {
-            throw LayerErrors.Malformed("a single zero block stands between two tar entries");
+            throw LayerFailures.Malformed("a single zero block stands between two tar entries");
         }
 
         return null;
@@ -86,7 +86,7 @@ internal sealed partial class TarReader
         long size = NonNegative(new TarHeader(PeekBlock()).Size, "size");
         if (size > MaxExtensionSize)
         {
-            throw LayerErrors.TooLarge($"an extension header has {size} bytes, more than {MaxExtensionSize}");
+            throw LayerFailures.TooLarge($"an extension header has {size} bytes, more than {MaxExtensionSize}");
         }
 
         TakeHeaderBlock();
@@ -95,7 +95,7 @@ internal sealed partial class TarReader
         {
             if (!await HaveBlockAsync(cancellationToken))
             {
-                throw LayerErrors.Malformed("the tar ends inside an extension header");
+                throw LayerFailures.Malformed("the tar ends inside an extension header");
             }
 
             TakeHeaderBlock();
@@ -142,7 +142,7 @@ internal sealed partial class TarReader
         {
             if (!await HaveBlockAsync(cancellationToken))
             {
-                throw LayerErrors.Malformed("the tar ends inside a sparse file's map");
+                throw LayerFailures.Malformed("the tar ends inside a sparse file's map");
             }
 
             moreExtents = PeekBlock()[504] != 0;
@@ -160,11 +160,11 @@ internal sealed partial class TarReader
         if (map is null)
         {
             BeginPlain(plain.Size);
-            return plain with { RawHeaders = _headers.WrittenMemory };
+            return plain with { CanRepeatHeaders = plain.Size == storedSize, RawHeaders = _headers.WrittenMemory };
         }
 
         BeginSparse(SparseMap.Validate(map, realSize, _storedLeft), realSize);
-        return plain with { Size = realSize, IsSparse = true, RawHeaders = _headers.WrittenMemory };
+        return plain with { Size = realSize, CanRepeatHeaders = false, RawHeaders = _headers.WrittenMemory };
     }
 
     private (FileKind Kind, PosixPath Name, long StoredSize, bool OldSparse) ReadKind(Extensions extensions)
@@ -184,7 +184,7 @@ internal sealed partial class TarReader
             // 'D' is GNU's incremental directory; its content is a list of names that only tar itself uses
             (byte)'5' or (byte)'D' => FileKind.Directory,
             (byte)'6' => FileKind.Fifo,
-            _ => throw LayerErrors.Malformed($"'{name.Display}' has the unknown tar type 0x{type:x2}"),
+            _ => throw LayerFailures.Malformed($"'{name.Display}' has the unknown tar type 0x{type:x2}"),
         };
         bool hasContent = kind == FileKind.Regular || type == 'D';
         long size = hasContent ? NonNegative(extensions.Pax?.Size ?? header.Size, "size") : 0;
@@ -240,10 +240,10 @@ internal sealed partial class TarReader
         return prefix.IsEmpty ? name : PosixPath.FromBytes(prefix).Append(name);
     }
 
-    private static long NonNegative(long value, string what) => value >= 0 ? value : throw LayerErrors.Malformed($"a tar header has a negative {what}");
+    private static long NonNegative(long value, string what) => value >= 0 ? value : throw LayerFailures.Malformed($"a tar header has a negative {what}");
 
     /// <summary>Kernel ids have 32 bits. Some writers store "nobody" as -2, which is its unsigned twin.</summary>
     private static uint Id(long value) => value is >= int.MinValue and <= uint.MaxValue
         ? unchecked((uint)value)
-        : throw LayerErrors.Malformed($"a tar header has the id {value}, which has more than 32 bits");
+        : throw LayerFailures.Malformed($"a tar header has the id {value}, which has more than 32 bits");
 }

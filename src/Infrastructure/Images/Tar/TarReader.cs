@@ -93,7 +93,7 @@ internal sealed partial class TarReader : IDisposable
         {
             if (!await FillAsync(cancellationToken))
             {
-                return _end == _start ? false : throw LayerErrors.Malformed("the tar ends inside a block");
+                return _end == _start ? false : throw LayerFailures.Malformed("the tar ends inside a block");
             }
         }
 
@@ -107,7 +107,7 @@ internal sealed partial class TarReader : IDisposable
     {
         if (_headers.WrittenCount + TarHeader.BlockSize > MaxHeadersSize)
         {
-            throw LayerErrors.TooLarge($"the headers of one entry exceed {MaxHeadersSize} bytes");
+            throw LayerFailures.TooLarge($"the headers of one entry exceed {MaxHeadersSize} bytes");
         }
 
         _headers.Write(PeekBlock());
@@ -120,7 +120,7 @@ internal sealed partial class TarReader : IDisposable
         {
             if (_start == _end && !await FillAsync(cancellationToken))
             {
-                throw LayerErrors.Malformed("the tar ends inside an entry");
+                throw LayerFailures.Malformed("the tar ends inside an entry");
             }
 
             int step = (int)Math.Min(count, _end - _start);

@@ -3,7 +3,7 @@ using Starlight.Domain.SharedKernel;
 namespace Starlight.Infrastructure.Images.Layers;
 
 /// <summary>The failures of reading layers, in one place so that every parser words them alike.</summary>
-internal static class LayerErrors
+internal static class LayerFailures
 {
     /// <summary>The bytes break the format they claim to have.</summary>
     public static FailureException Malformed(string why, Exception? cause = null) =>
