@@ -124,13 +124,15 @@ public sealed partial class SnapshotService
             }
 
             provided = attached.Value;
-            if (isNew && stack.Ordinary.Count == 0)
-            {
-                directories.CopyOwner(snapshot.Id, provided.MetadataDirectory);
-            }
         }
 
-        return MountPlan.Build(snapshot, stack.Ordinary, provided, directories);
+        Result<IReadOnlyList<SnapshotMount>> mounts = MountPlan.Build(snapshot, stack.Ordinary, provided, directories);
+        if (isNew && mounts.IsSuccess && provided is not null && stack.Ordinary.Count == 0)
+        {
+            directories.CopyOwner(snapshot.Id, provided.MetadataDirectory);
+        }
+
+        return mounts;
     }
 
     /// <summary>Takes back a snapshot whose mounts nobody was told.</summary>
