@@ -11,7 +11,7 @@ public sealed record BundleImage
     /// <summary>The name the image was asked for by (canonical reference); null if it was asked for by digest alone.</summary>
     public string? Reference { get; init; }
 
-    /// <summary>The index that <see cref="Reference"/> stands for, if it is one; null if it stands for the manifest itself.</summary>
+    /// <summary>The index that <see cref="Reference"/> stands for, if it is one; null (or empty) if it stands for the manifest itself.</summary>
     public ReadOnlyMemory<byte>? Index { get; init; }
 
     /// <summary>Media type of <see cref="Index"/>; null exactly if that is.</summary>

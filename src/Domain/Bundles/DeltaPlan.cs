@@ -21,14 +21,18 @@ public sealed class DeltaPlan
     /// </summary>
     public const int FirstBlockLength = 128 << 10;
 
-    internal DeltaPlan(IReadOnlyList<PlannedContent> contents, IReadOnlyList<int> blockLengths, int hotContentCount, int hotBlockCount, long rawLength)
+    internal DeltaPlan(IReadOnlyList<int> canonicalCounts, IReadOnlyList<PlannedContent> contents, IReadOnlyList<int> blockLengths, int hotContentCount, int hotBlockCount, long rawLength)
     {
+        CanonicalCounts = canonicalCounts;
         Contents = contents;
         BlockLengths = blockLengths;
         HotContentCount = hotContentCount;
         HotBlockCount = hotBlockCount;
         RawLength = rawLength;
     }
+
+    /// <summary>Length of each wanted image's canonical content list.</summary>
+    public IReadOnlyList<int> CanonicalCounts { get; }
 
     /// <summary>In stream order, each content once.</summary>
     public IReadOnlyList<PlannedContent> Contents { get; }

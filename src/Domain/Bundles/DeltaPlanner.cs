@@ -59,7 +59,7 @@ public static class DeltaPlanner
         }
 
         partition.Close();
-        return new DeltaPlan(ordered, partition.Lengths, hotContents, hotBlocks, partition.RawLength);
+        return new DeltaPlan([.. images.Select(i => i.Contents.Count)], ordered, partition.Lengths, hotContents, hotBlocks, partition.RawLength);
     }
 
     private static void AddContents(OrderedImage ordered, int image, Dictionary<Digest, int> ids, List<PlannedContent> contents)

@@ -30,6 +30,7 @@ internal static partial class NativeZstd
     // ZSTD_ErrorCode (zstd_errors.h: values below 100 are stable since 1.3.1)
     public const int ErrorWindowTooLarge = 16;
     public const int ErrorMemoryAllocation = 64;
+    public const int ErrorDestinationTooSmall = 70;
 
     // ZSTD_getFrameContentSize
     public const ulong ContentSizeUnknown = ulong.MaxValue;

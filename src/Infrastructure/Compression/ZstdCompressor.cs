@@ -51,7 +51,27 @@ public sealed class ZstdCompressor : IDisposable
         }
     }
 
-    /// <summary>Like <see cref="Compress"/> into an array of its own.</summary>
+    /// <summary>Like <see cref="Compress(ReadOnlySpan{byte}, Span{byte})"/> into less than <see cref="Bound"/> bytes: false if the frame does not fit.</summary>
+    public unsafe bool TryCompress(ReadOnlySpan<byte> source, Span<byte> destination, out int written)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        fixed (byte* from = source, to = destination)
+        {
+            nuint length = NativeZstd.Compress2(_context, to, (nuint)destination.Length, from, (nuint)source.Length);
+            if (ZstdErrors.IsError(length) && NativeZstd.GetErrorCode(length) == NativeZstd.ErrorDestinationTooSmall)
+            {
+                // The library is left in the middle of a frame.
+                ZstdErrors.CheckCompression(NativeZstd.ResetCCtx(_context, NativeZstd.ResetSessionOnly));
+                written = 0;
+                return false;
+            }
+
+            written = (int)ZstdErrors.CheckCompression(length);
+            return true;
+        }
+    }
+
+    /// <summary>Like <see cref="Compress(ReadOnlySpan{byte}, Span{byte})"/> into an array of its own.</summary>
     public byte[] Compress(ReadOnlySpan<byte> source)
     {
         byte[] frame = new byte[Bound(source.Length)];

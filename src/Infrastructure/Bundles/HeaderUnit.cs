@@ -1,0 +1,113 @@
+using System.Buffers.Binary;
+using Starlight.Domain.SharedKernel;
+using Starlight.Infrastructure.Compression;
+
+namespace Starlight.Infrastructure.Bundles;
+
+internal enum HeaderUnitKind : byte
+{
+    Name = 1,
+    Image = 2,
+    Plan = 3,
+}
+
+/// <summary>The frame around each unit of the header. Units are compressed on their own, so that an image's can be made once and used in every bundle.</summary>
+/// <remarks>
+/// <code>
+/// at  length
+///  0   1   kind              1 name, 2 image, 3 plan
+///  1   1   encoding          0 stored, 1 one zstd frame (RFC 8878); never longer than the raw bytes
+///  2   2   zero
+///  4   4   stored length
+///  8   4   raw length
+/// 12   …   stored bytes
+/// </code>
+/// </remarks>
+internal static class HeaderUnit
+{
+    private const int FrameLength = 12;
+    private const byte Stored = 0;
+    private const byte Zstd = 1;
+
+    /// <param name="kind">What the payload is.</param>
+    /// <param name="payload">Raw bytes.</param>
+    /// <param name="level">zstd level; 0 stores.</param>
+    public static byte[] Encode(HeaderUnitKind kind, ReadOnlySpan<byte> payload, int level)
+    {
+        byte[] unit = new byte[FrameLength + payload.Length];
+        int length = 0;
+        byte encoding = Zstd;
+        using (ZstdCompressor? compressor = level == 0 ? null : new ZstdCompressor(level, checksum: false))
+        {
+            if (payload.Length == 0 || compressor?.TryCompress(payload, unit.AsSpan(FrameLength, payload.Length - 1), out length) != true)
+            {
+                encoding = Stored;
+                length = payload.Length;
+                payload.CopyTo(unit.AsSpan(FrameLength));
+            }
+        }
+
+        unit[0] = (byte)kind;
+        unit[1] = encoding;
+        BinaryPrimitives.WriteInt32LittleEndian(unit.AsSpan(4), length);
+        BinaryPrimitives.WriteInt32LittleEndian(unit.AsSpan(8), payload.Length);
+        Array.Resize(ref unit, FrameLength + length);
+        return unit;
+    }
+
+    /// <summary>Reads the unit at the beginning of <paramref name="header"/>. The caller has checked the header's digest, so what is not known is newer, not damaged.</summary>
+    /// <param name="header">Units, one after the other.</param>
+    /// <param name="expected">The only kind that is legal here.</param>
+    /// <param name="maxLength">Most raw bytes that are accepted.</param>
+    /// <param name="length">Bytes that the unit takes up.</param>
+    /// <exception cref="FormatException">The bytes are not such a unit.</exception>
+    /// <exception cref="FailureException">Unsupported <c>Bundle.TooNew</c>, ResourceExhausted <c>Bundle.TooLarge</c>, DataCorrupt <c>Zstd.Corrupt</c>.</exception>
+    public static ReadOnlyMemory<byte> Decode(ReadOnlyMemory<byte> header, HeaderUnitKind expected, int maxLength, out int length)
+    {
+        ReadOnlySpan<byte> span = header.Span;
+        if (span.Length < FrameLength)
+        {
+            throw new FormatException("the header ends where a unit should begin");
+        }
+
+        uint stored = BinaryPrimitives.ReadUInt32LittleEndian(span[4..]);
+        uint raw = BinaryPrimitives.ReadUInt32LittleEndian(span[8..]);
+        if (span[0] != (byte)expected || (span[2] | span[3]) != 0)
+        {
+            throw BundleErrors.TooNew($"a unit of kind {span[0]} where {(byte)expected} is known");
+        }
+
+        if (stored > span.Length - FrameLength)
+        {
+            throw new FormatException("a unit is longer than the header");
+        }
+
+        if (raw > maxLength)
+        {
+            throw BundleErrors.TooLarge("unit length", raw, maxLength);
+        }
+
+        length = FrameLength + (int)stored;
+        ReadOnlyMemory<byte> body = header[FrameLength..length];
+        switch (span[1])
+        {
+            case Stored when stored == raw:
+                return body;
+            case Zstd when stored < raw:
+                byte[] payload = new byte[raw];
+                using (ZstdDecompressor decompressor = new())
+                {
+                    decompressor.Decompress(body.Span, payload);
+                }
+
+                return payload;
+            case Stored or Zstd:
+                throw new FormatException("a unit's lengths contradict each other");
+            default:
+                throw BundleErrors.TooNew($"a unit in encoding {span[1]}");
+        }
+    }
+
+    /// <summary>Length of the unit at the beginning of bytes that this process has made itself.</summary>
+    public static int LengthOf(ReadOnlySpan<byte> units) => FrameLength + BinaryPrimitives.ReadInt32LittleEndian(units[4..]);
+}
