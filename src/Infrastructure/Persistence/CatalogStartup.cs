@@ -2,6 +2,7 @@ using System.Data.Common;
 using System.Net.Sockets;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
+using Starlight.Domain.SharedKernel;
 
 namespace Starlight.Infrastructure.Persistence;
 
@@ -24,10 +25,14 @@ internal sealed class CatalogStartup(CatalogDatabase database, SchemaMigrator mi
                 PersistenceLog.Ready(logger, database.DisplayName);
                 return;
             }
-            catch (Exception e) when (database.Kind == DatabaseKind.Postgres && e is DbException { IsTransient: true } or SocketException or TimeoutException)
+            catch (Exception e) when (database.Kind == DatabaseKind.Postgres && (e is DbException { IsTransient: true } or SocketException or TimeoutException))
             {
                 PersistenceLog.Waiting(logger, database.DisplayName, e.Message, delay.TotalSeconds);
                 await Task.Delay(delay, time, cancellationToken);
+            }
+            catch (DbException e)
+            {
+                throw new FailureException(new Error("Catalog.Unusable", $"the catalog {database.DisplayName} cannot be used: {e.Message}", ErrorKind.FailedPrecondition), e);
             }
         }
     }
