@@ -260,6 +260,7 @@ public sealed partial class ContainerdServer : IAsyncDisposable
             && arguments[0].Contains("containerd-shim", StringComparison.Ordinal)
             && Array.IndexOf(arguments, Address) > 0);
         List<int> children = Processes(pid => Parent(pid) is { } parent && shims.Contains(parent));
+        List<string> cgroups = [.. children.SelectMany(CgroupDirectories).Distinct(StringComparer.Ordinal)];
         foreach (int pid in shims.Concat(children))
         {
             _ = kill(pid, SigKill);
@@ -270,6 +271,36 @@ public sealed partial class ContainerdServer : IAsyncDisposable
         {
             await Task.Delay(10);
         }
+
+        // runc made one cgroup per container and hierarchy, which only the shim would have removed. rmdir(2) refuses those that somebody else is in.
+        foreach (string cgroup in cgroups.Where(System.IO.Directory.Exists))
+        {
+            try
+            {
+                System.IO.Directory.Delete(cgroup, recursive: false);
+            }
+            catch (IOException)
+            {
+            }
+        }
+    }
+
+    /// <summary>Lines of /proc/PID/cgroup (cgroups(7)): <c>ID:CONTROLLERS:PATH</c>, the path below the mount point of the hierarchy; no controllers for cgroup2.</summary>
+    private static List<string> CgroupDirectories(int pid)
+    {
+        List<MountPoint> mounts = MountPoint.ReadAll();
+        List<string> directories = [];
+        foreach (string[] line in (Read($"/proc/{pid}/cgroup") ?? "").Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(l => l.Split(':', 3)))
+        {
+            string controller = line[1].Split(',')[0];
+            MountPoint? mount = mounts.Find(m => controller.Length == 0 ? m.Type == "cgroup2" : m.Type == "cgroup" && m.SuperOptions.Contains(controller));
+            if (mount is not null && line[2] != "/")
+            {
+                directories.Add(mount.Path + line[2]);
+            }
+        }
+
+        return directories;
     }
 
     private static List<int> Processes(Func<int, bool> condition) =>
