@@ -231,14 +231,18 @@ public sealed class AuthenticationTests : IAsyncLifetime
     public async Task Redirect_WhoseTargetAsksForALogin_GetsNone()
     {
         await using FakeRegistry storage = await FakeRegistry.StartAsync();
-        storage.RequireBearer($"{_tokens.Address}token", _ => false);
+        storage.RequireBearer($"{_tokens.Address}token?trap=1", _ => false);
         _registry.Redirect("/blobs/", storage.Address);
         GiveToken("""{"token":"t1","expires_in":300}""");
 
-        Error error = await FailureOfAsync(() => Harness("alice", "secret").Source($"{_registry.Host}/team/app:1").OpenBlobAsync(Layer([1]), CancellationToken.None));
+        RegistryHarness harness = Harness("alice", "secret");
+        await ResolveAsync(harness);
+
+        Error error = await FailureOfAsync(() => harness.Source($"{_registry.Host}/team/app:1").OpenBlobAsync(Layer([1]), CancellationToken.None));
 
         error.Kind.ShouldBe(ErrorKind.Unauthenticated);
         storage.Requests.ShouldHaveSingleItem().Authorization.ShouldBeNull();
+        _tokens.Requests.ShouldNotContain(r => r.Query.Contains("trap"));
     }
 
     [Fact]
