@@ -54,16 +54,21 @@ public sealed class OverlayMountTests : IDisposable
     }
 
     [Fact]
-    public void Chmod_WhenFileIsCopiedUp_KeepsItsInodeNumber()
+    public void Chmod_WhenFileIsCopiedUp_KeepsItsInodeNumberOverARemount()
     {
         FileTree tree = TreeMerger.Merge([Everything]).Value;
-        using Mounted mounted = Mount(tree, writable: true);
-        string path = Path.Combine(mounted.Path, "bin/server");
-        string before = CommandLine.Run("stat", "-c", "%i", path);
+        string before;
+        using (Mounted mounted = Mount(tree, writable: true))
+        {
+            before = InodeNumber(mounted);
+            CommandLine.Run("chmod", "400", Path.Combine(mounted.Path, "bin/server"));
+            InodeNumber(mounted).ShouldBe(before);
+        }
 
-        CommandLine.Run("chmod", "400", path);
+        using Mounted again = Mount(tree, writable: true);
+        InodeNumber(again).ShouldBe(before);
 
-        CommandLine.Run("stat", "-c", "%i", path).ShouldBe(before);
+        static string InodeNumber(Mounted mounted) => CommandLine.Run("stat", "-c", "%i", Path.Combine(mounted.Path, "bin/server"));
     }
 
     private static LayerEntry[] Everything =>
