@@ -1,5 +1,6 @@
 using Starlight.Domain.Content;
 using Starlight.Domain.Trees;
+using Starlight.Infrastructure.Images.Tar;
 
 namespace Starlight.Infrastructure.Images.EStargz;
 
@@ -24,4 +25,19 @@ internal static class EStargzNames
 
     /// <summary>A landmark by name and content: a user's file of that name has other content.</summary>
     public static bool IsLandmark(LayerEntry entry) => entry.Kind == FileKind.Regular && entry.Size == 1 && IsLandmarkName(entry.Path) && entry.Content == LandmarkDigest;
+
+    /// <summary>
+    /// A file in the root that the format reserves the name of. A layer that is converted loses it: it is left over from an eStargz layer that some tool unpacked and packed again,
+    /// and runtimes that know the format would hide it anyway.
+    /// </summary>
+    public static bool IsReserved(TarEntry entry)
+    {
+        if (entry.Kind != FileKind.Regular)
+        {
+            return false;
+        }
+
+        PosixPath path = entry.Name.Clean();
+        return path == Toc || IsLandmarkName(path);
+    }
 }

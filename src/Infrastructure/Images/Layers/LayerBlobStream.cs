@@ -4,7 +4,9 @@ namespace Starlight.Infrastructure.Images.Layers;
 /// A layer blob on its way to the decompressor. Lets the first bytes be looked at before they are read, and remembers the last ones, because that a blob is eStargz only
 /// shows in its footer.
 /// </summary>
-internal sealed class LayerBlobStream(Stream blob) : ForwardReadStream
+/// <param name="blob">Stays the caller's.</param>
+/// <param name="progress">Receives bytes read since the last call.</param>
+internal sealed class LayerBlobStream(Stream blob, IProgress<long>? progress) : ForwardReadStream
 {
     private readonly byte[] _head = new byte[4];
     private readonly byte[] _tail = new byte[EStargz.EStargzFooter.MaxLength];
@@ -40,6 +42,7 @@ internal sealed class LayerBlobStream(Stream blob) : ForwardReadStream
         }
 
         BytesRead += read;
+        progress?.Report(read);
         Remember(buffer.Span[..read]);
         return read;
     }

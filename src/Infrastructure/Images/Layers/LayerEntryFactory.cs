@@ -10,9 +10,6 @@ internal static class LayerEntryFactory
     /// <summary>Linux PATH_MAX without its NUL: nothing longer can be unpacked by path.</summary>
     public const int MaxPathLength = 4095;
 
-    /// <summary>All paths of one layer together. Arbitrary, ten times the largest layers seen; bounds what a hostile layer makes us keep in memory.</summary>
-    public const long MaxPathBytes = 256L << 20;
-
     /// <param name="entry">As the tar has it.</param>
     /// <param name="content">sha256 of a regular file's content; default for other kinds.</param>
     public static LayerEntry From(TarEntry entry, Digest content)

@@ -68,7 +68,7 @@ internal static class LayerIndexCodec
         }
 
         Reader reader = new(index[(Magic.Length + 1)..^SealLength]);
-        ulong count = reader.Number(LayerScanner.MaxEntries);
+        ulong count = reader.Number(LayerBudget.MaxEntries);
         if (count > (ulong)reader.Remaining / MinEntryLength)
         {
             throw LayerFailures.IndexMalformed("it announces more entries than it holds");
@@ -83,7 +83,7 @@ internal static class LayerIndexCodec
             LayerEntry entry = Decode(ref reader, previousPath, owner);
             entries.Add(entry);
             pathBytes += entry.Path.Length;
-            if (pathBytes > LayerEntryFactory.MaxPathBytes)
+            if (pathBytes > LayerBudget.MaxPathBytes)
             {
                 throw LayerFailures.IndexMalformed("its paths are longer than any layer's");
             }

@@ -16,26 +16,18 @@ namespace Starlight.Infrastructure.Images.Layers;
 /// </summary>
 internal sealed class LayerScanner : ILayerScanner
 {
-    /// <summary>Entries of one layer. Arbitrary: ten times the largest layers seen (monorepo checkouts with 400,000 files).</summary>
-    internal const int MaxEntries = 4_000_000;
-
     public async Task<LayerScan> ScanAsync(Stream blob, string mediaType, IContentSink? sink, CancellationToken cancellationToken)
     {
-        LayerBlobStream source = new(blob);
+        LayerBlobStream source = new(blob, progress: null);
         LayerCompression compression = LayerDecompression.Detect((await source.PeekAsync(cancellationToken)).Span);
         await using Stream tar = LayerDecompression.Open(source, compression);
         using TarReader reader = new(tar);
         using IncrementalHash contentHash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         List<LayerEntry> entries = [];
-        long pathBytes = 0;
+        LayerBudget budget = default;
         while (await reader.NextAsync(cancellationToken) is { } entry)
         {
-            pathBytes += entry.Name.Length + entry.LinkName.Length;
-            if (entries.Count == MaxEntries || pathBytes > LayerEntryFactory.MaxPathBytes)
-            {
-                throw LayerFailures.TooLarge($"it has more than {MaxEntries} entries or {LayerEntryFactory.MaxPathBytes} bytes of paths");
-            }
-
+            budget.Take(entry);
             Digest content = entry.Kind == FileKind.Regular ? await ReadContentAsync(reader, entry.Size, contentHash, sink, cancellationToken) : default;
             entries.Add(LayerEntryFactory.From(entry, content));
         }

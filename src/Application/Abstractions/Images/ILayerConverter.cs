@@ -1,0 +1,59 @@
+using Starlight.Domain.Content;
+using Starlight.Domain.Images;
+using Starlight.Domain.Trees;
+
+namespace Starlight.Application.Abstractions.Images;
+
+/// <summary>A layer as eStargz.</summary>
+/// <param name="Digest">sha256 of the blob.</param>
+/// <param name="Size">Length of the blob in bytes.</param>
+/// <param name="DiffId">sha256 of its uncompressed tar.</param>
+/// <param name="TocDigest">sha256 of its TOC's JSON.</param>
+/// <param name="UncompressedSize">Length of its uncompressed tar in bytes.</param>
+/// <param name="SourceDiffId">sha256 of the uncompressed tar that it was made from.</param>
+/// <param name="IsUnchanged">The source was a valid eStargz layer already: blob and diff ID are the source's.</param>
+public sealed record ConvertedLayerInfo(Digest Digest, long Size, Digest DiffId, Digest TocDigest, long UncompressedSize, Digest SourceDiffId, bool IsUnchanged);
+
+/// <summary>A converted layer and its blob, which lives in a temporary file until this is disposed.</summary>
+public sealed class ConvertedLayer(ConvertedLayerInfo info, IReadOnlyList<LayerEntry> entries, Func<Stream> open, IDisposable file) : IDisposable
+{
+    public ConvertedLayerInfo Info { get; } = info;
+
+    /// <summary>In tar order, without what belongs to the format.</summary>
+    public IReadOnlyList<LayerEntry> Entries { get; } = entries;
+
+    /// <summary>The blob from its beginning; any number of times, also at once.</summary>
+    public Stream Open() => open();
+
+    public void Dispose() => file.Dispose();
+}
+
+/// <summary>Rewrites layers as eStargz. Deterministic: the same layer gives the same blob. Bounded memory. Safe for concurrent use.</summary>
+public interface ILayerConverter
+{
+    /// <summary>
+    /// Converts a layer of any legal kind. One whose descriptor carries the TOC digest annotation and which turns out to be valid eStargz comes back unchanged.
+    /// </summary>
+    /// <param name="blob">From its beginning; read to its end.</param>
+    /// <param name="source">Its descriptor.</param>
+    /// <param name="progress">Receives bytes of <paramref name="blob"/> read since the last call.</param>
+    /// <param name="cancellationToken">Removes what was written.</param>
+    /// <exception cref="Starlight.Domain.SharedKernel.FailureException">DataCorrupt if the bytes are not a layer.</exception>
+    Task<ConvertedLayer> ConvertAsync(Stream blob, Descriptor source, IProgress<long>? progress, CancellationToken cancellationToken);
+
+    /// <summary>Reads a layer that should be eStargz: null if it is not, or not the one its annotation announces.</summary>
+    /// <exception cref="Starlight.Domain.SharedKernel.FailureException">DataCorrupt if the bytes are not even a layer.</exception>
+    Task<ConvertedLayer?> TryRecogniseAsync(Stream blob, Descriptor descriptor, CancellationToken cancellationToken);
+}
+
+/// <summary>What is known of an earlier conversion.</summary>
+/// <param name="Repositories">Names (<c>registry/repository</c>) that hold the converted blob, the latest last.</param>
+public sealed record CachedConversion(ConvertedLayerInfo Layer, IReadOnlyList<LayerEntry> Entries, IReadOnlyList<string> Repositories);
+
+/// <summary>Remembers conversions on this machine. Never fails but by cancellation: what cannot be read or stored is as if it were not there.</summary>
+public interface IConversionCache
+{
+    Task<CachedConversion?> TryGetAsync(Digest source, CancellationToken cancellationToken);
+
+    Task StoreAsync(Digest source, CachedConversion conversion, CancellationToken cancellationToken);
+}
