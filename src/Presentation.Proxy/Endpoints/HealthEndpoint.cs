@@ -21,5 +21,5 @@ internal static class HealthEndpoint
         routes.MapMethods("/health-check", [HttpMethods.Get, HttpMethods.Head], WriteAsync);
     }
 
-    private static Task WriteAsync(HttpContext context) => context.Response.WriteAsJsonAsync(Answer, ProxyJson.Default.HealthAnswer, contentType: null, context.RequestAborted);
+    private static Task WriteAsync(HttpContext context) => context.Response.WriteAsJsonAsync(Answer, ProxyJson.Readable.HealthAnswer, contentType: null, context.RequestAborted);
 }

@@ -40,7 +40,7 @@ internal sealed class NotifyEndpoint(IMediator mediator, RegistryNames registrie
             Result<NotifyReport> report = await mediator.Send(command.Value, context.RequestAborted);
             Log(report);
             await (report.IsSuccess
-                ? context.Response.WriteAsJsonAsync(NotifyAnswer.Of(report.Value), ProxyJson.Default.NotifyAnswer, contentType: null, context.RequestAborted)
+                ? context.Response.WriteAsJsonAsync(NotifyAnswer.Of(report.Value), ProxyJson.Readable.NotifyAnswer, contentType: null, context.RequestAborted)
                 : new ProblemResult(report.Error).ExecuteAsync(context));
         }
     }
@@ -113,7 +113,7 @@ internal sealed class NotifyEndpoint(IMediator mediator, RegistryNames registrie
             context.Response.ContentType = NdJson;
         }
 
-        await context.Response.BodyWriter.WriteAsync(JsonSerializer.SerializeToUtf8Bytes(line, ProxyJson.Default.NotifyLine), context.RequestAborted);
+        await context.Response.BodyWriter.WriteAsync(JsonSerializer.SerializeToUtf8Bytes(line, ProxyJson.Readable.NotifyLine), context.RequestAborted);
         await context.Response.BodyWriter.WriteAsync("\n"u8.ToArray(), context.RequestAborted);
         await context.Response.BodyWriter.FlushAsync(context.RequestAborted);
     }

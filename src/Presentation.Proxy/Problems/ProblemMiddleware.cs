@@ -40,7 +40,7 @@ internal sealed class ProblemMiddleware(RequestDelegate next, ILogger<ProblemMid
                 ? $"there is nothing at {context.Request.Path}"
                 : $"{context.Request.Path} does not answer {context.Request.Method}";
             Problem problem = new(Microsoft.AspNetCore.WebUtilities.ReasonPhrases.GetReasonPhrase(context.Response.StatusCode), context.Response.StatusCode, detail, "Request.NoSuchEndpoint");
-            await context.Response.WriteAsJsonAsync(problem, ProxyJson.Default.Problem, Problem.MediaType, context.RequestAborted);
+            await context.Response.WriteAsJsonAsync(problem, ProxyJson.Readable.Problem, Problem.MediaType, context.RequestAborted);
         }
     }
 }

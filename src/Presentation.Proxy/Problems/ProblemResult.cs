@@ -28,6 +28,6 @@ internal sealed class ProblemResult(Error error) : IResult
     {
         Problem problem = Problem.Of(error);
         httpContext.Response.StatusCode = problem.Status;
-        return httpContext.Response.WriteAsJsonAsync(problem, ProxyJson.Default.Problem, Problem.MediaType, httpContext.RequestAborted);
+        return httpContext.Response.WriteAsJsonAsync(problem, ProxyJson.Readable.Problem, Problem.MediaType, httpContext.RequestAborted);
     }
 }
