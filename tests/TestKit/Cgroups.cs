@@ -60,7 +60,7 @@ public sealed partial class Cgroups : IDisposable
 
     private static void MountMissing()
     {
-        List<MountPoint> mounts = MountPoint.ReadAll();
+        List<MountEntry> mounts = MountEntry.ReadAll();
         if (mounts.Exists(m => m.Path == Root && m.Type == "cgroup2"))
         {
             return;
@@ -125,16 +125,16 @@ public sealed partial class Cgroups : IDisposable
 /// <param name="Path">Where it is mounted.</param>
 /// <param name="Type">Filesystem type.</param>
 /// <param name="SuperOptions">Options of the filesystem, not of the mount: for cgroup v1 the controllers.</param>
-public sealed record MountPoint(string Path, string Type, string[] SuperOptions)
+public sealed record MountEntry(string Path, string Type, string[] SuperOptions)
 {
     /// <summary>In the order of mounting.</summary>
-    public static List<MountPoint> ReadAll() => [.. File.ReadLines("/proc/self/mountinfo").Select(Parse)];
+    public static List<MountEntry> ReadAll() => [.. File.ReadLines("/proc/self/mountinfo").Select(Parse)];
 
-    private static MountPoint Parse(string line)
+    private static MountEntry Parse(string line)
     {
         string[] fields = line.Split(' ');
         int separator = Array.IndexOf(fields, "-");
-        return new MountPoint(Unescape(fields[4]), fields[separator + 1], fields[separator + 3].Split(','));
+        return new MountEntry(Unescape(fields[4]), fields[separator + 1], fields[separator + 3].Split(','));
     }
 
     private static string Unescape(string path) => path.Replace("\\040", " ").Replace("\\011", "\t").Replace("\\012", "\n").Replace("\\134", "\\");

@@ -135,9 +135,9 @@ public sealed partial class ContainerdServer : IAsyncDisposable
     {
         await StopAsync();
         await KillShimsAsync();
-        List<MountPoint> mounts = MountPoint.ReadAll();
+        List<MountEntry> mounts = MountEntry.ReadAll();
         mounts.Reverse();
-        foreach (MountPoint mount in mounts.Where(m => m.Path.StartsWith(Directory + "/", StringComparison.Ordinal)))
+        foreach (MountEntry mount in mounts.Where(m => m.Path.StartsWith(Directory + "/", StringComparison.Ordinal)))
         {
             if (umount2(mount.Path, MntDetach) != 0)
             {
@@ -288,12 +288,12 @@ public sealed partial class ContainerdServer : IAsyncDisposable
     /// <summary>Lines of /proc/PID/cgroup (cgroups(7)): <c>ID:CONTROLLERS:PATH</c>, the path below the mount point of the hierarchy; no controllers for cgroup2.</summary>
     private static List<string> CgroupDirectories(int pid)
     {
-        List<MountPoint> mounts = MountPoint.ReadAll();
+        List<MountEntry> mounts = MountEntry.ReadAll();
         List<string> directories = [];
         foreach (string[] line in (Read($"/proc/{pid}/cgroup") ?? "").Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(l => l.Split(':', 3)))
         {
             string controller = line[1].Split(',')[0];
-            MountPoint? mount = mounts.Find(m => controller.Length == 0 ? m.Type == "cgroup2" : m.Type == "cgroup" && m.SuperOptions.Contains(controller));
+            MountEntry? mount = mounts.Find(m => controller.Length == 0 ? m.Type == "cgroup2" : m.Type == "cgroup" && m.SuperOptions.Contains(controller));
             if (mount is not null && line[2] != "/")
             {
                 directories.Add(mount.Path + line[2]);

@@ -35,7 +35,7 @@ public sealed class ContainerdServerTests
 
         Directory.Exists($"/proc/{container}").ShouldBeFalse();
         Directory.Exists(directory).ShouldBeFalse();
-        MountPoint.ReadAll().ShouldNotContain(m => m.Path.StartsWith(directory, StringComparison.Ordinal));
+        MountEntry.ReadAll().ShouldNotContain(m => m.Path.StartsWith(directory, StringComparison.Ordinal));
         Directory.EnumerateDirectories("/sys/fs/cgroup", s_name, SearchOption.AllDirectories).ShouldBeEmpty();
         Directory.EnumerateDirectories("/proc").ShouldNotContain(p => HasArgument(p, server.Address));
     }
