@@ -17,6 +17,7 @@ internal static class CommandLine
             global.Address,
             VersionCommand.Build(global),
             
+            ConvertCommand.Build(global),
             NotifyCommand.Build(global),
             PullCommand.Build(global),
             AddProxyCommand.Build(global),
