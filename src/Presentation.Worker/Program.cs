@@ -1,1 +1,4 @@
-return 0;
+using Starlight.Presentation.Worker;
+using Starlight.Presentation.Worker.Configuration;
+
+return await new DaemonArguments().Build(DaemonHost.RunAsync).Parse(args).InvokeAsync();

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Starlight.Domain.Content;
 using Starlight.Domain.Trees;
 
@@ -6,8 +7,12 @@ namespace Starlight.TestKit;
 /// <summary>Short ways to write layer entries in tests. Paths may end in a slash, as in tar; modes are octal text.</summary>
 public static class LayerEntries
 {
-    /// <summary>The content of every file made here, by digest, so that tests can fill an object store.</summary>
+    private static readonly ConcurrentDictionary<Digest, byte[]> Contents = new([KeyValuePair.Create(Digest.Empty, Array.Empty<byte>())]);
+
     public static byte[] BytesOf(string text) => System.Text.Encoding.UTF8.GetBytes(text);
+
+    /// <summary>The bytes of a file made by <see cref="File"/>, so that tests can write layers and fill object stores.</summary>
+    public static byte[] ContentOf(Digest digest) => Contents[digest];
 
     public static LayerEntry Dir(string path, string mode = "755", uint uid = 0, uint gid = 0, long mtime = 100, params Xattr[] xattrs) => new()
     {
@@ -31,9 +36,12 @@ public static class LayerEntries
             MtimeSeconds = mtime,
             MtimeNanoseconds = nanoseconds,
             Size = BytesOf(content).Length,
-            Content = Digest.Of(BytesOf(content)),
+            Content = Register(BytesOf(content)),
             Xattrs = xattrs,
         };
+
+    /// <summary>A file with any bytes.</summary>
+    public static LayerEntry File(string path, byte[] content) => File(path) with { Size = content.Length, Content = Register(content) };
 
     public static LayerEntry Symlink(string path, string target, uint uid = 0, uint gid = 0, long mtime = 100, params Xattr[] xattrs) => new()
     {
@@ -70,6 +78,13 @@ public static class LayerEntries
     };
 
     public static Xattr Attribute(string name, string value) => new(PosixPath.FromText(name), BytesOf(value));
+
+    private static Digest Register(byte[] content)
+    {
+        Digest digest = Digest.Of(content);
+        Contents.TryAdd(digest, content);
+        return digest;
+    }
 
     public static ushort Octal(string mode) => Convert.ToUInt16(mode, 8);
 }

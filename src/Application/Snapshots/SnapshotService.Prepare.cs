@@ -65,7 +65,8 @@ public sealed partial class SnapshotService
         SnapshotKey key, SnapshotKind kind, SnapshotKey? parent, IReadOnlyDictionary<string, string> labels, CancellationToken cancellationToken)
     {
         // 1. Record and directories.
-        Result<StackedSnapshot> created = await store.WriteAsync(writer => Create(writer, key, kind, parent, labels), committed: null, cancellationToken);
+        Result<StackedSnapshot> created = await store.WriteAsync(
+            WriteDurability.ProcessCrash, writer => Create(writer, key, kind, parent, labels), committed: null, cancellationToken);
         if (!created.IsSuccess)
         {
             return created.Error;
@@ -124,19 +125,21 @@ public sealed partial class SnapshotService
             }
 
             provided = attached.Value;
-            if (isNew && stack.Ordinary.Count == 0)
-            {
-                directories.CopyOwner(snapshot.Id, provided.MetadataDirectory);
-            }
         }
 
-        return MountPlan.Build(snapshot, stack.Ordinary, provided, directories);
+        Result<IReadOnlyList<SnapshotMount>> mounts = MountPlan.Build(snapshot, stack.Ordinary, provided, directories);
+        if (isNew && mounts.IsSuccess && provided is not null && stack.Ordinary.Count == 0)
+        {
+            directories.CopyOwner(snapshot.Id, provided.MetadataDirectory);
+        }
+
+        return mounts;
     }
 
     /// <summary>Takes back a snapshot whose mounts nobody was told.</summary>
     private async Task UndoAsync(Snapshot snapshot)
     {
-        Result<Removed> removed = await store.WriteAsync(writer => Remove(writer, snapshot.Key, snapshot.Id), Detach, CancellationToken.None);
+        Result<Removed> removed = await store.WriteAsync(WriteDurability.ProcessCrash, writer => Remove(writer, snapshot.Key, snapshot.Id), Detach, CancellationToken.None);
         if (removed.IsSuccess)
         {
             DeleteDirectories(snapshot);
@@ -169,6 +172,7 @@ public sealed partial class SnapshotService
 
         // 3. Commit it.
         Result<Snapshot> committed = await store.WriteAsync<Snapshot>(
+            WriteDurability.PowerLoss,
             writer =>
             {
                 Result<SnapshotDraft> draft = SnapshotDraft.Provided(

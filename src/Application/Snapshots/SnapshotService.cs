@@ -31,6 +31,7 @@ public sealed partial class SnapshotService(
     public Task<Result<Snapshot>> UpdateAsync(
         SnapshotKey key, IReadOnlyDictionary<string, string> labels, IReadOnlyCollection<string> fieldPaths, CancellationToken cancellationToken) =>
         store.WriteAsync<Snapshot>(
+            WriteDurability.PowerLoss,
             writer =>
             {
                 if (writer.Find(key) is not { } snapshot)
@@ -64,6 +65,7 @@ public sealed partial class SnapshotService(
 
         SnapshotUsage usage = active.Value.Kind == SnapshotKind.Active ? directories.Measure(active.Value.Id, cancellationToken) : default;
         Result<Snapshot> result = await store.WriteAsync(
+            WriteDurability.PowerLoss,
             writer =>
             {
                 if (writer.Find(key) is not { } current)
@@ -107,7 +109,8 @@ public sealed partial class SnapshotService(
         }
 
         using IDisposable? chain = seen.Value.ProvidedChainId is { } locked ? await _chains.EnterAsync(locked, cancellationToken) : null;
-        Result<Removed> removed = await store.WriteAsync(writer => Remove(writer, key, seen.Value.Id), Detach, cancellationToken);
+        WriteDurability durability = seen.Value.Kind == SnapshotKind.Committed ? WriteDurability.PowerLoss : WriteDurability.ProcessCrash;
+        Result<Removed> removed = await store.WriteAsync(durability, writer => Remove(writer, key, seen.Value.Id), Detach, cancellationToken);
         if (!removed.IsSuccess)
         {
             return removed.Error;
@@ -156,6 +159,7 @@ public sealed partial class SnapshotService(
     public async Task CleanupAsync(CancellationToken cancellationToken)
     {
         Result<List<string>> leftovers = await store.WriteAsync<List<string>>(
+            WriteDurability.ProcessCrash,
             writer => directories.SetAsideLeftovers(writer.All().Select(snapshot => snapshot.Id).ToHashSet()).ToList(),
             committed: null,
             cancellationToken);

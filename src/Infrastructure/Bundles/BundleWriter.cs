@@ -14,7 +14,8 @@ public delegate ValueTask<Stream> OpenContent(ContentRef content, CancellationTo
 public static class BundleWriter
 {
     /// <summary>
-    /// Default level of blocks. Measured on 100 MB of a Debian /usr, one core (docs/formats/delta-bundle.md): it keeps a 1 Gbit/s line full and is 21 % smaller than gzip per file.
+    /// Default level of blocks. Measured on 125 MB of a Debian /usr (docs/formats/delta-bundle.md): 18 % fewer bytes than gzip -6 per file; two cores feed a line of
+    /// 300 Mbit/s. Level 3 is three times as fast and costs 7 % more bytes, level 9 saves 1 %.
     /// </summary>
     public const int DefaultLevel = 6;
 

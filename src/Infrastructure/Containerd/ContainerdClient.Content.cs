@@ -55,7 +55,7 @@ public partial class ContainerdClient
     }
 
     /// <summary>
-    /// Stores a blob from a stream. containerd verifies it and keeps nothing of one that does not match. One that is there already is not read; it gets the labels given.
+    /// Stores a blob from a stream. containerd verifies it and keeps nothing of one that does not match. One that is there already, in this namespace or another, is not read; it gets the labels given.
     /// </summary>
     /// <param name="reference">Names the write; a second writer under the same name fails with Unavailable.</param>
     /// <param name="blob">Size and digest the content must have.</param>
@@ -130,7 +130,8 @@ public partial class ContainerdClient
 
     /// <summary>
     /// containerd answers every message, and one that it does not like with the end of the call, so messages go one by one:
-    /// 1. Stat with the expected digest opens the writer, or ends with ALREADY_EXISTS before any content is sent.
+    /// 1. Stat with the expected digest opens the writer, or ends with ALREADY_EXISTS before any content is sent. An offset at the very end means that another namespace has the
+    ///    content and shares it: then nothing is sent. (Sending it all the same would work, but containerd 1.6 keeps the copy of such a write when it fails, even when aborted.)
     /// 2. Writes, the first at offset 0, which drops what an earlier writer of the ref left.
     /// 3. Commit verifies size and digest.
     /// </summary>
@@ -143,13 +144,14 @@ public partial class ContainerdClient
         CancellationToken cancellationToken)
     {
         // 1.
-        await ExchangeAsync(call, new WriteContentRequest { Action = WriteAction.Stat, Ref = reference, Total = blob.Size, Expected = blob.Digest.ToString() });
+        WriteContentResponse opened = await ExchangeAsync(
+            call, new WriteContentRequest { Action = WriteAction.Stat, Ref = reference, Total = blob.Size, Expected = blob.Digest.ToString() });
 
         // 2.
         byte[] buffer = new byte[(int)Math.Clamp(blob.Size, 1, WriteChunk)];
-        long offset = 0;
+        long offset = opened.Offset == blob.Size ? blob.Size : 0;
         int read;
-        while ((read = await content.ReadAtLeastAsync(buffer, buffer.Length, throwOnEndOfStream: false, cancellationToken)) > 0)
+        while (opened.Offset != blob.Size && (read = await content.ReadAtLeastAsync(buffer, buffer.Length, throwOnEndOfStream: false, cancellationToken)) > 0)
         {
             // The message is sent before the buffer is filled again.
             ByteString data = UnsafeByteOperations.UnsafeWrap(buffer.AsMemory(0, read));

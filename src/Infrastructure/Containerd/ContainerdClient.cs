@@ -2,6 +2,7 @@ using Google.Protobuf;
 using Google.Protobuf.Collections;
 using Starlight.Application.Abstractions.Containerd;
 using Starlight.Domain.SharedKernel;
+using Starlight.Infrastructure.Containerd.Protocol.Namespaces;
 using Starlight.Infrastructure.Grpc;
 
 namespace Starlight.Infrastructure.Containerd;
@@ -39,6 +40,20 @@ public partial class ContainerdClient : IContainerImages
     }
 
     public string Namespace { get; }
+
+    /// <summary>
+    /// Creates the namespace unless it exists. The call names it twice, since containerd publishes the event of its creation in the caller's namespace and fails without one.
+    /// </summary>
+    internal async Task EnsureExistsAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            await CallAsync(NamespacesMethods.Create, new CreateNamespaceRequest { Namespace = new Protocol.Namespaces.Namespace { Name = Namespace } }, cancellationToken);
+        }
+        catch (FailureException e) when (e.Error.Kind == ErrorKind.AlreadyExists)
+        {
+        }
+    }
 
     private protected Task<TResponse> CallAsync<TRequest, TResponse>(GrpcMethod<TRequest, TResponse> method, TRequest request, CancellationToken cancellationToken)
         where TRequest : class, IMessage<TRequest>, new()

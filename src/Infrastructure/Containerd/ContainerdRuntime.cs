@@ -53,16 +53,9 @@ public sealed class ContainerdRuntime : IContainerRuntime, IDisposable
 
     public async Task<ContainerdClient> OpenNamespaceAsync(string name, CancellationToken cancellationToken)
     {
-        try
-        {
-            CreateNamespaceRequest request = new() { Namespace = new Protocol.Namespaces.Namespace { Name = name } };
-            await _channel.UnaryAsync(NamespacesMethods.Create, request, default, cancellationToken);
-        }
-        catch (FailureException e) when (e.Error.Kind == ErrorKind.AlreadyExists)
-        {
-        }
-
-        return Namespace(name);
+        ContainerdClient client = Namespace(name);
+        await client.EnsureExistsAsync(cancellationToken);
+        return client;
     }
 
     async Task<IContainerImages> IContainerRuntime.OpenNamespaceAsync(string name, CancellationToken cancellationToken) => await OpenNamespaceAsync(name, cancellationToken);

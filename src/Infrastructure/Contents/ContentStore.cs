@@ -36,14 +36,18 @@ public sealed class ContentStore : IContentStore, IDisposable
     private readonly Lock[] _locks = [.. Enumerable.Range(0, 256).Select(_ => new Lock())];
 
     /// <param name="root">The <c>contents</c> directory; created if missing.</param>
-    /// <exception cref="FailureException">FailedPrecondition <c>Contents.InUse</c>.</exception>
+    /// <exception cref="FailureException">FailedPrecondition <c>Contents.InUse</c> or <c>Contents.Unusable</c>.</exception>
     public ContentStore(string root)
     {
         _root = root;
-        Directory.CreateDirectory(root);
         try
         {
+            Directory.CreateDirectory(root);
             _lock = new FileStream(Path.Combine(root, "lock"), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+        }
+        catch (Exception e) when (e is UnauthorizedAccessException or IOException && !File.Exists(Path.Combine(root, "lock")))
+        {
+            throw new FailureException(new Error("Contents.Unusable", $"the data directory cannot be used: {e.Message}", ErrorKind.FailedPrecondition), e);
         }
         catch (IOException e)
         {

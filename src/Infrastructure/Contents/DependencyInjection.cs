@@ -12,6 +12,8 @@ public static class DependencyInjection
         services.AddSingleton(_ => new ContentStore(Path.Combine(dataDirectory, "contents")));
         services.AddSingleton<IContentStore>(provider => provider.GetRequiredService<ContentStore>());
         services.AddSingleton(provider => new BundleCache(Path.Combine(dataDirectory, "bundles"), maxBundleCacheBytes, provider.GetRequiredService<ILogger<BundleCache>>()));
+        services.AddHostedService<ContentsStartup>();
+        services.AddSingleton<IBundleFormat, BundleEncoding>();
         return services;
     }
 }

@@ -18,7 +18,7 @@ internal sealed class ErofsImage(ReadOnlyMemory<byte> bytes)
 
     public required uint EpochNanoseconds { get; init; }
 
-    /// <summary>Byte offset of the shared xattrs.</summary>
+    /// <summary>Byte offset of the block that shared xattrs are counted from.</summary>
     public required long SharedStart { get; init; }
 
     public ErofsInode ReadInode(ulong nid)

@@ -44,7 +44,7 @@ public static class ErofsReader
 
         uint epochNanoseconds = BinaryPrimitives.ReadUInt32LittleEndian(super[32..]);
         long sharedStart = (long)BinaryPrimitives.ReadUInt32LittleEndian(super[44..]) << ErofsFormat.BlockBits;
-        if (epochNanoseconds > 999_999_999 || sharedStart > bytes.Length)
+        if (epochNanoseconds > 999_999_999 || sharedStart >= bytes.Length)
         {
             throw ErofsFormat.Malformed("the super block's numbers are out of range");
         }

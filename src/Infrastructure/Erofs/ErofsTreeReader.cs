@@ -165,7 +165,7 @@ internal sealed class ErofsTreeReader(ErofsImage image)
         if (!_sharedXattrs.TryGetValue(id, out Xattr xattr))
         {
             long position = image.SharedStart + (4L * id);
-            if (image.SharedStart == 0 || position >= image.Bytes.Length)
+            if (position >= image.Bytes.Length)
             {
                 throw ErofsFormat.Malformed($"there is no shared extended attribute {id}");
             }

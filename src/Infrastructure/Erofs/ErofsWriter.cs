@@ -200,10 +200,10 @@ public sealed class ErofsWriter
             }
         }
 
-        long shared = ErofsFormat.AlignToBlock(position);
-        long data = ErofsFormat.AlignToBlock(shared + _xattrs.SharedAreaSize);
+        _xattrs.AreaOffset = (int)(position & (ErofsFormat.BlockSize - 1));
+        long data = ErofsFormat.AlignToBlock(position + _xattrs.SharedAreaSize);
         long end = data + (blocks << ErofsFormat.BlockBits);
-        return end <= Array.MaxLength ? new Extents(shared, data, end) : throw ErofsFormat.Unsupported($"{_nodes.Count} inodes need more than 2 GiB of metadata");
+        return end <= Array.MaxLength ? new Extents(position, data, end) : throw ErofsFormat.Unsupported($"{_nodes.Count} inodes need more than 2 GiB of metadata");
     }
 
     private byte[] WriteImage(Extents extents)
@@ -322,7 +322,7 @@ public sealed class ErofsWriter
 
         BinaryPrimitives.WriteUInt32LittleEndian(super[80..], ErofsFormat.IncompatibleFeatures);
 
-        // overlayfs keeps inode numbers over a copy-up only if the lower file system has a uuid (fs/overlayfs/util.c, ovl_can_decode_fh).
+        // A copied-up file keeps its inode number over a remount only if the lower file system has a uuid (fs/overlayfs/util.c, ovl_can_decode_fh).
         Span<byte> digest = stackalloc byte[SHA256.HashSizeInBytes];
         SHA256.HashData(image, digest);
         Span<byte> uuid = super.Slice(48, 16);

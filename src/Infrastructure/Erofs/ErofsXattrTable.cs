@@ -31,6 +31,9 @@ internal sealed class ErofsXattrTable
 
     public int SharedAreaSize { get; private set; }
 
+    /// <summary>Where the area begins in its first block. To be set before the first <see cref="Write"/>; ids count words from the block.</summary>
+    public int AreaOffset { get; set; }
+
     /// <summary>First pass, once for each inode.</summary>
     public void Count(Inode inode)
     {
@@ -84,7 +87,7 @@ internal sealed class ErofsXattrTable
         {
             if (_entries[xattr].IsShared && shared < ErofsFormat.MaxSharedXattrs)
             {
-                BinaryPrimitives.WriteUInt32LittleEndian(body[(ErofsFormat.XattrHeaderSize + (4 * shared))..], (uint)_entries[xattr].Position / 4);
+                BinaryPrimitives.WriteUInt32LittleEndian(body[(ErofsFormat.XattrHeaderSize + (4 * shared))..], (uint)(AreaOffset + _entries[xattr].Position) / 4);
                 shared++;
             }
         }

@@ -60,6 +60,9 @@ public sealed class ArrivalGate : IDisposable
     /// <summary>How many opens wait now.</summary>
     public int WaitingCount => _protocol.ParkedCount;
 
+    /// <summary>How many fan-out directories the kernel has been told to forget.</summary>
+    internal int InvalidationsSent => _chores.InvalidationsSent;
+
     /// <summary>How many waiting opens have had a signal that they survive.</summary>
     internal int InterruptCount => _protocol.InterruptCount;
 

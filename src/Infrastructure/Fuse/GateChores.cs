@@ -18,9 +18,22 @@ internal sealed class GateChores(Action<ulong, byte> invalidate, Func<bool> swee
 
     private readonly object _lock = new();
     private readonly Queue<(ulong Parent, byte Fanout)> _invalidations = []; // under _lock
+    private int _invalidationsSent; // under _lock
     private bool _watching; // under _lock
     private bool _stopped; // under _lock
     private Thread? _thread;
+
+    /// <summary>How many notifications the kernel has carried out.</summary>
+    public int InvalidationsSent
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _invalidationsSent;
+            }
+        }
+    }
 
     public void Start()
     {
@@ -83,6 +96,10 @@ internal sealed class GateChores(Action<ulong, byte> invalidate, Func<bool> swee
             if (hasInvalidation)
             {
                 invalidate(invalidation.Parent, invalidation.Fanout);
+                lock (_lock)
+                {
+                    _invalidationsSent++;
+                }
             }
             else
             {

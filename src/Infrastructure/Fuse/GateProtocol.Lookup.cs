@@ -125,7 +125,14 @@ internal sealed partial class GateProtocol
             return FuseReply.Error(reply, request.Unique, Errno.ENOENT);
         }
 
-        // 2. Park first, ask the board then: its answer may come on another thread at once, and so may an INTERRUPT.
+        // 2. The usual case: nothing to park. Allocates nothing.
+        if (board.StateOf(content) == ArrivalState.Present)
+        {
+            Report(directory, new GateLookup(content, TimeSpan.Zero, GateOutcome.Present));
+            return FuseReply.Error(reply, request.Unique, Errno.ENOENT);
+        }
+
+        // 3. Park first, ask the board then: its answer may come on another thread at once, and so may an INTERRUPT.
         var parked = new ParkedLookup(this, request.Unique, request.Pid, directory, _time.GetTimestamp());
         lock (_parkedLock)
         {
@@ -144,7 +151,7 @@ internal sealed partial class GateProtocol
             throw;
         }
 
-        // 3. Answered at once.
+        // 4. Answered at once.
         if (state != ArrivalState.Expected)
         {
             Unpark(parked);
@@ -158,7 +165,7 @@ internal sealed partial class GateProtocol
             return FuseReply.Error(reply, request.Unique, here ? Errno.ENOENT : Errno.EIO);
         }
 
-        // 4. Waits. The directory or the whole gate may have been closed before it was parked.
+        // 5. Waits. The directory or the whole gate may have been closed before it was parked.
         port.InvalidateFanout(GateNode.DirectoryId(parent.Directory), parent.Fanout);
         if ((IsClosed() || !_byNumber.ContainsKey(parent.Directory)) && board.Cancel(parked))
         {

@@ -37,15 +37,20 @@ public sealed record MountCapabilities(
 
     /// <summary>
     /// Tries everything below <paramref name="scratchDirectory"/>, which should be on the file system that will hold the containers' upper layers. All
-    /// mounts are made in a mount namespace of their own, on a thread of their own: they vanish with it, whatever happens. The files are removed.
+    /// mounts are detached and all files removed, those of an earlier try that was killed too.
     /// </summary>
-    /// <param name="scratchDirectory">Created if missing.</param>
+    /// <remarks>
+    /// Not in a mount namespace of its own: threads that the runtime starts while a thread of ours is in one (its pool's, for example) stay in it for good, and the mounts
+    /// they make later are seen by nobody.
+    /// </remarks>
+    /// <param name="scratchDirectory">Created if missing; nothing else may be kept in it.</param>
     /// <param name="erofsImage">
     /// A metadata-only image whose root has the regular file <see cref="ProbeFileName"/> with the size and redirect of <see cref="ProbeContent"/>.
     /// </param>
     /// <exception cref="FailureException"><c>Mount.NotPermitted</c>; <c>Mount.ProbeHung</c>.</exception>
     public static MountCapabilities Probe(string scratchDirectory, ReadOnlyMemory<byte> erofsImage)
     {
+        RemoveTries(scratchDirectory);
         string directory = Path.Combine(Path.GetFullPath(scratchDirectory), string.Create(CultureInfo.InvariantCulture, $"probe-{Guid.NewGuid():N}"));
         Directory.CreateDirectory(directory);
         MountCapabilities? found = null;
@@ -71,12 +76,26 @@ public sealed record MountCapabilities(
                 ErrorKind.Unavailable));
         }
 
-        Directory.Delete(directory, recursive: true);
+        RemoveTries(scratchDirectory);
         if (failure is not null)
         {
             System.Runtime.ExceptionServices.ExceptionDispatchInfo.Throw(failure);
         }
 
         return found!;
+    }
+
+    private static void RemoveTries(string scratchDirectory)
+    {
+        string scratch = Path.GetFullPath(scratchDirectory);
+        foreach (MountTableEntry mount in MountTable.Read().Reverse().Where(m => m.MountPoint.StartsWith(scratch + "/probe-", StringComparison.Ordinal)))
+        {
+            ErofsMounts.Unmount(mount.MountPoint);
+        }
+
+        if (Directory.Exists(scratch))
+        {
+            Directory.Delete(scratch, recursive: true);
+        }
     }
 }

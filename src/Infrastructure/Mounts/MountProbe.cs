@@ -7,7 +7,7 @@ using Starlight.Infrastructure.Objects;
 namespace Starlight.Infrastructure.Mounts;
 
 /// <summary>
-/// The tries behind <see cref="MountCapabilities.Probe"/>. Runs on a thread that may leave the process's mount namespace for good.
+/// The tries behind <see cref="MountCapabilities.Probe"/>. What they leave mounted, the caller detaches.
 /// <code>
 /// &lt;scratch&gt;/probe.erofs  erofs/  objects/  inner/  root-*/  upper-*/  work-*/  gate/
 /// </code>
@@ -20,7 +20,6 @@ internal sealed class MountProbe(string directory, ReadOnlyMemory<byte> erofsIma
 
     public MountCapabilities Run()
     {
-        MountSyscalls.EnterPrivateMountNamespace();
         using var store = new ObjectStore(Path.Combine(directory, "objects"));
         store.Put(MountCapabilities.ProbeDigest, MountCapabilities.ProbeContent);
 
@@ -50,7 +49,7 @@ internal sealed class MountProbe(string directory, ReadOnlyMemory<byte> erofsIma
             _reasons.Add($"{what}: works");
             return true;
         }
-        catch (FailureException e)
+        catch (FailureException e) when (e.Error.Code != "Mount.NotPermitted") // not this kernel's fault: whoever starts us has to be told
         {
             _reasons.Add($"{what}: does not work: {e.Error.Message}");
         }

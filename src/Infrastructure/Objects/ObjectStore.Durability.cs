@@ -52,15 +52,24 @@ public sealed partial class ObjectStore
 
         long since = fields.Length == 2 && long.TryParse(fields[1], NumberStyles.None, CultureInfo.InvariantCulture, out long seconds) ? seconds : 0;
         DateTime suspectFrom = DateTimeOffset.FromUnixTimeSeconds(since).UtcDateTime - (since > 0 ? Slack : TimeSpan.Zero);
+        bool removed = false;
         foreach (Digest digest in Enumerate())
         {
             if (File.GetLastWriteTimeUtc(PathOf(digest)) >= suspectFrom && !HasItsDigest(digest))
             {
-                Delete(digest);
+                removed |= Delete(digest);
             }
         }
 
-        Sync();
+        // What passed was read from the disk and needs no sync; a removal must not come undone behind a record that says "checked".
+        if (removed)
+        {
+            Sync();
+        }
+        else
+        {
+            WriteSynced(DateTimeOffset.UtcNow);
+        }
     }
 
     private bool HasItsDigest(Digest digest)

@@ -25,6 +25,7 @@ public sealed partial class ObjectStore : IDisposable
     private const uint DirectoryMode = 0x1C0; // 0700
 
     private readonly SafeFileHandle _directory;
+    private int _nextFanout; // where the next unnamed file is created; any directory does
 
     /// <summary>Opens the store, creating what is missing, and checks what a power loss may have damaged (see <see cref="Sync"/>).</summary>
     public ObjectStore(string root)
@@ -80,7 +81,7 @@ public sealed partial class ObjectStore : IDisposable
     public ObjectWriter BeginWrite(long expectedSize)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(expectedSize);
-        return new ObjectWriter(this, CreateUnnamed(), expectedSize);
+        return new ObjectWriter(this, CreateUnnamed((byte)Interlocked.Increment(ref _nextFanout)), expectedSize);
     }
 
     /// <summary>Stores a content that is in memory. Checks its digest; a content that is here already costs one look.</summary>
@@ -98,7 +99,7 @@ public sealed partial class ObjectStore : IDisposable
             throw new FailureException(ObjectErrors.DigestMismatch(digest, actual, content.Length));
         }
 
-        int fd = CreateUnnamed();
+        int fd = CreateUnnamed((byte)Interlocked.Increment(ref _nextFanout));
         try
         {
             WriteAll(fd, content);
@@ -191,10 +192,17 @@ public sealed partial class ObjectStore : IDisposable
         }
     }
 
-    private unsafe int CreateUnnamed()
+    /// <summary>
+    /// An unnamed file in a fan-out directory. Not in the root: ext4 places an inode near its directory and searches that block group from its start each
+    /// time, passing over inodes deleted within the last seconds. After a clean-up that made every file in one directory cost 1–2 ms; spread over
+    /// the fan-out directories 0.08–0.2 ms under the same load, and 30 µs on a quiet machine.
+    /// </summary>
+    private unsafe int CreateUnnamed(byte fanout)
     {
-        ReadOnlySpan<byte> here = ".\0"u8;
-        fixed (byte* path = here)
+        Span<byte> name = stackalloc byte[ObjectPath.FanoutDigits + 1];
+        Convert.TryToHexStringLower(new ReadOnlySpan<byte>(in fanout), name, out _);
+        name[^1] = 0;
+        fixed (byte* path = name)
         {
             int fd = ObjectSyscalls.OpenAt(Fd, path, ObjectSyscalls.O_TMPFILE | ObjectSyscalls.O_WRONLY | ObjectSyscalls.O_CLOEXEC, ObjectMode);
             return fd >= 0 ? fd : throw ObjectErrors.FromErrno("creating a file", Root, Errno.Last);

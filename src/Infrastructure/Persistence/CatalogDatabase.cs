@@ -76,6 +76,15 @@ internal sealed class CatalogDatabase
         }
     }
 
+    /// <summary>SQLite makes its file but not the directory for it.</summary>
+    public void CreateDirectory()
+    {
+        if (Kind == DatabaseKind.Sqlite && Path.GetDirectoryName(DisplayName) is { Length: > 0 } directory)
+        {
+            Directory.CreateDirectory(directory);
+        }
+    }
+
     private static CatalogDatabase Postgres(NpgsqlConnectionStringBuilder builder)
     {
         builder.ApplicationName ??= "starlight-proxy";

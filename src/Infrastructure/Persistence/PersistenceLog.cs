@@ -12,4 +12,7 @@ internal static partial class PersistenceLog
 
     [LoggerMessage(3, LogLevel.Information, "catalog {Database} is ready")]
     public static partial void Ready(ILogger logger, string database);
+
+    [LoggerMessage(4, LogLevel.Debug, "catalog {Database} could not be warmed up: {Reason}")]
+    public static partial void WarmUpFailed(ILogger logger, string database, string reason);
 }

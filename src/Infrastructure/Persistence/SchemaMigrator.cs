@@ -22,6 +22,7 @@ internal sealed class SchemaMigrator(CatalogDatabase database, ILogger<SchemaMig
     public async Task MigrateAsync(CancellationToken cancellationToken)
     {
         await using DbConnection connection = database.CreateConnection();
+        database.CreateDirectory();
         await connection.OpenAsync(cancellationToken);
         if (database.Kind == DatabaseKind.Sqlite)
         {

@@ -6,9 +6,9 @@ using Starlight.Domain.SharedKernel;
 namespace Starlight.Infrastructure.Snapshots;
 
 /// <summary>
-/// The snapshot records in one SQLite file, <c>ROOT/snapshots.db</c>, spoken to directly (ADR 0008 says why not through EF). Write-ahead log with
-/// <c>synchronous=FULL</c>: a commit is on disk when it returns, because containerd's own database, which refers to it, is. A lock file keeps a second daemon off the root; the
-/// kernel frees it when the process dies.
+/// The snapshot records in one SQLite file, <c>ROOT/snapshots.db</c>, spoken to directly (ADR 0008 says why not through EF). With a write-ahead log a commit is one append:
+/// <c>synchronous=FULL</c> also waits for the disk (<see cref="WriteDurability.PowerLoss"/>), <c>NORMAL</c> leaves that to the kernel. A lock file keeps a second daemon off the
+/// root; the kernel frees it when the process dies.
 /// </summary>
 internal sealed class SqliteSnapshotStore : ISnapshotStore, IAsyncDisposable
 {
@@ -27,6 +27,9 @@ internal sealed class SqliteSnapshotStore : ISnapshotStore, IAsyncDisposable
 
     /// <summary>Idle reading connections. A reader takes one or opens one, and puts it back.</summary>
     private readonly ConcurrentBag<SnapshotSession> _readers = [];
+
+    /// <summary>What the writing connection is set to. Changed by the one writer.</summary>
+    private WriteDurability _durability = WriteDurability.PowerLoss;
 
     private bool _disposed;
 
@@ -84,12 +87,14 @@ internal sealed class SqliteSnapshotStore : ISnapshotStore, IAsyncDisposable
         }
     }
 
-    public async Task<Result<T>> WriteAsync<T>(Func<ISnapshotWriter, Result<T>> change, Action<T>? committed, CancellationToken cancellationToken)
+    public async Task<Result<T>> WriteAsync<T>(
+        WriteDurability durability, Func<ISnapshotWriter, Result<T>> change, Action<T>? committed, CancellationToken cancellationToken)
     {
         await _writing.WaitAsync(cancellationToken);
         try
         {
             ObjectDisposedException.ThrowIf(_disposed, this);
+            SetDurability(durability);
             Result<T> result = WriteNow(change);
             if (result.IsSuccess)
             {
@@ -131,6 +136,15 @@ internal sealed class SqliteSnapshotStore : ISnapshotStore, IAsyncDisposable
         finally
         {
             _writing.Release();
+        }
+    }
+
+    private void SetDurability(WriteDurability durability)
+    {
+        if (_durability != durability)
+        {
+            _writer.Execute(durability == WriteDurability.PowerLoss ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL");
+            _durability = durability;
         }
     }
 

@@ -18,6 +18,7 @@ public sealed partial class ImageLibrary
 
     private readonly CancellationTokenSource _stopping = new();
     private readonly List<Task> _resuming = [];
+    private int _disposed;
 
     /// <summary>Goes on receiving what was incomplete when the daemon last stopped, and removes contents that no image needs. Returns at once.</summary>
     public void ResumeInterrupted(IProxyProfiles profiles, IProxyClient proxies)
@@ -31,8 +32,14 @@ public sealed partial class ImageLibrary
         _resuming.Add(Task.Run(SweepAsync));
     }
 
+    /// <summary>May be called again: the library is registered under each of its ports, and the container disposes it once for each.</summary>
     public async ValueTask DisposeAsync()
     {
+        if (Interlocked.Exchange(ref _disposed, 1) != 0)
+        {
+            return;
+        }
+
         await _stopping.CancelAsync();
         await Task.WhenAll(_resuming);
         foreach (ImageReception reception in Others([]).Select(t => t.Reception).OfType<ImageReception>().Distinct())

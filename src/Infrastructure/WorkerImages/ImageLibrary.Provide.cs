@@ -40,8 +40,8 @@ public sealed partial class ImageLibrary : IProvidedImages
         }
 
         MountTree(tree);
-        string? gate = tree.Complete || _gate is null ? null : GateDirectoryOf(snapshotKey).Path;
-        return Task.FromResult<Result<RootFilesystemLayers>>(new RootFilesystemLayers(tree.MountPoint, gate, _objects.Root, gate is null ? null : _gate!.TailPath));
+        string? gate = tree.Complete ? null : GateDirectoryOf(snapshotKey).Path;
+        return Task.FromResult<Result<RootFilesystemLayers>>(new RootFilesystemLayers(tree.MountPoint, gate, _objects.Root, gate is null ? null : _gate.TailPath));
     }
 
     public void Detach(string snapshotKey)
@@ -132,7 +132,7 @@ public sealed partial class ImageLibrary : IProvidedImages
         {
             if (!_gateDirectories.TryGetValue(snapshotKey, out GateDirectory? directory))
             {
-                directory = _gate!.CreateDirectory($"{++_gateNames}");
+                directory = _gate.CreateDirectory($"{++_gateNames}");
                 _gateDirectories.Add(snapshotKey, directory);
             }
 

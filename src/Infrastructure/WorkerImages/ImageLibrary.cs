@@ -26,7 +26,7 @@ public sealed partial class ImageLibrary : IWorkerImages, IAsyncDisposable
     private readonly ImageRecords _records;
     private readonly ObjectStore _objects;
     private readonly ArrivalBoard _board;
-    private readonly ArrivalGate? _gate;
+    private readonly ArrivalGate _gate;
     private readonly IFilesystemImages _filesystems;
     private readonly TimeProvider _time;
     private readonly ILogger<ImageLibrary> _logger;
@@ -42,7 +42,7 @@ public sealed partial class ImageLibrary : IWorkerImages, IAsyncDisposable
         WorkerLayout layout,
         ObjectStore objects,
         ArrivalBoard board,
-        ArrivalGate? gate,
+        ArrivalGate gate,
         IFilesystemImages filesystems,
         TimeProvider time,
         ILogger<ImageLibrary> logger)

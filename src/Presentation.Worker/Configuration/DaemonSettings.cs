@@ -44,7 +44,7 @@ internal sealed record DaemonFile
 
     /// <summary>Keys of other versions: kept when the file is rewritten, reported at start.</summary>
     [JsonExtensionData]
-    public Dictionary<string, System.Text.Json.JsonElement>? Others { get; init; }
+    public Dictionary<string, System.Text.Json.JsonElement>? Others { get; set; }
 }
 
 /// <summary>One proxy profile in the file.</summary>

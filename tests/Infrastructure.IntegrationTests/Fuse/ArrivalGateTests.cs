@@ -192,9 +192,9 @@ public sealed class ArrivalGateTests : IDisposable
         GatedContainer container = await _rig.MountAsync();
 
         using ChildProcess one = ChildProcess.Start("cat", [container["a/one"]]);
-        await _rig.WaitingAsync(1);
+        await ForgottenAsync(1);
         using ChildProcess two = ChildProcess.Start("cat", [container["b/two"]]);
-        await _rig.WaitingAsync(2); // without another incarnation of the fan-out directory the kernel would hold it back, unkillable
+        await ForgottenAsync(2); // without another incarnation of the fan-out directory the kernel would hold it back, unkillable
         using ChildProcess three = ChildProcess.Start("cat", [container["c/three"]]);
         await _rig.WaitingAsync(3);
         two.Kill();
@@ -241,5 +241,12 @@ public sealed class ArrivalGateTests : IDisposable
         lookups.Select(lookup => (lookup.Content, lookup.Outcome)).ShouldBe([(here, GateOutcome.Present), (late, GateOutcome.Arrived)]);
         lookups.First().Waited.ShouldBe(TimeSpan.Zero);
         lookups.Last().Waited.ShouldBeGreaterThan(TimeSpan.Zero);
+    }
+
+    /// <summary>So many opens wait, and the kernel has forgotten the directories they wait in.</summary>
+    private async Task ForgottenAsync(int count)
+    {
+        await _rig.WaitingAsync(count);
+        await Probe.UntilAsync(() => _rig.Gate.InvalidationsSent == count, $"{count} fan-out directories forgotten");
     }
 }

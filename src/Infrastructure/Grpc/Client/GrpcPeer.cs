@@ -12,7 +12,7 @@ public sealed record GrpcPeer(string Name, string CodePrefix, string Hint)
     public static GrpcPeer Daemon { get; } = new("starlight-daemon", "Daemon", "start it (systemctl start starlight-daemon) or give its socket with --address");
 
     /// <summary>containerd as the daemon sees it.</summary>
-    public static GrpcPeer Containerd { get; } = new("containerd", "Containerd", "start it or give its socket with --containerd-address");
+    public static GrpcPeer Containerd { get; } = new("containerd", "Containerd", "start it or give its socket with --containerd");
 
     internal Error NotRunning(string address) => new($"{CodePrefix}.NotRunning", $"{Name} is not running at {address}: {Hint}", ErrorKind.Unavailable);
 

@@ -12,10 +12,7 @@ internal static partial class MountSyscalls
     public const ulong MS_RDONLY = 1;
     public const ulong MS_NOSUID = 2;
     public const ulong MS_NODEV = 4;
-    public const ulong MS_REC = 0x4000;
-    public const ulong MS_PRIVATE = 0x40000;
     public const int MNT_DETACH = 2;
-    public const int CLONE_NEWNS = 0x20000;
 
     /// <summary>
     /// The kernel copies one page of option text. Longer options are refused before they are cut off in the middle of a path.
@@ -52,30 +49,9 @@ internal static partial class MountSyscalls
         return errno is Errno.EINVAL or Errno.ENOENT ? false : throw new FailureException(MountErrors.UnmountFailed(target, errno));
     }
 
-    /// <summary>
-    /// Gives the calling thread a mount namespace of its own, in which nothing reaches other namespaces. It ends, with all its mounts, when the
-    /// thread does.
-    /// </summary>
-    public static void EnterPrivateMountNamespace()
-    {
-        if (UnshareNative(CLONE_NEWNS) != 0)
-        {
-            throw new FailureException(MountErrors.NotPrivileged(Errno.Last));
-        }
-
-        int errno = TryMount("none", "/", type: null, MS_REC | MS_PRIVATE, options: null);
-        if (errno != 0)
-        {
-            throw new FailureException(MountErrors.NotPrivileged(errno));
-        }
-    }
-
     [LibraryImport("libc", EntryPoint = "mount", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial int MountNative(string? source, string target, string? type, nuint flags, string? data);
 
     [LibraryImport("libc", EntryPoint = "umount2", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial int UnmountNative(string target, int flags);
-
-    [LibraryImport("libc", EntryPoint = "unshare", SetLastError = true)]
-    private static partial int UnshareNative(int flags);
 }

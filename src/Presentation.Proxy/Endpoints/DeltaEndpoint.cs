@@ -1,0 +1,142 @@
+using System.Diagnostics;
+using MediatR;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Headers;
+using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.Logging;
+using Microsoft.Net.Http.Headers;
+using Starlight.Application.Delta;
+using Starlight.Domain.Images;
+using Starlight.Domain.References;
+using Starlight.Domain.SharedKernel;
+using Starlight.Infrastructure.Contents;
+using Starlight.Presentation.Proxy.Problems;
+using Starlight.Presentation.Proxy.Settings;
+
+namespace Starlight.Presentation.Proxy.Endpoints;
+
+/// <summary>
+/// <c>GET|HEAD /starlight/delta?to=REF[&amp;to=REF]…&amp;platform=OS/ARCH[&amp;from=REF@DIGEST[,REF@DIGEST]…]…</c>: one delta bundle. A bundle's ETag names its bytes for
+/// ever, so a worker that lost its connection goes on with Range and If-Range. While a bundle is being built its length is not known: it is then sent
+/// chunked, and a range of it waits until it is finished, which takes less time than sending it.
+/// </summary>
+internal sealed class DeltaEndpoint(IMediator mediator, RegistryNames registries, BundleCache bundles, BundleSource source, ILogger<DeltaEndpoint> logger)
+{
+    public const string MediaType = "application/vnd.starlight.delta-bundle.v1";
+    public const string ImageDigestHeader = "Starlight-Image-Digest";
+    public const string FilesystemDigestHeader = "Starlight-Filesystem-Digest";
+
+    public static void Map(IEndpointRouteBuilder routes) =>
+        routes.MapMethods("/starlight/delta", [HttpMethods.Get, HttpMethods.Head], (HttpContext context, DeltaEndpoint endpoint) => endpoint.HandleAsync(context));
+
+    /// <summary>1. read the request; 2. plan; 3. describe; 4. answer what needs no body; 5. send the finished file or follow the growing one.</summary>
+    private async Task HandleAsync(HttpContext context)
+    {
+        // 1.
+        Result<GetDeltaQuery> query = Parse(context.Request);
+        if (!query.IsSuccess)
+        {
+            await new ProblemResult(query.Error).ExecuteAsync(context);
+            return;
+        }
+
+        // 2.
+        long started = Stopwatch.GetTimestamp();
+        Result<DeltaBundle> planned = await mediator.Send(query.Value, context.RequestAborted);
+        if (!planned.IsSuccess)
+        {
+            await new ProblemResult(planned.Error).ExecuteAsync(context);
+            return;
+        }
+
+        DeltaBundle delta = planned.Value;
+        ProxyLog.Delta(
+            logger, string.Join(", ", delta.Images.Select(i => i.Reference)), query.Value.From.Count, delta.Identity, delta.Plan.Contents.Count, delta.Plan.RawLength, Stopwatch.GetElapsedTime(started).TotalMilliseconds);
+
+        // 3.
+        EntityTagHeaderValue tag = new($"\"{delta.Identity}\"");
+        ResponseHeaders headers = context.Response.GetTypedHeaders();
+        headers.ETag = tag;
+        context.Response.ContentType = MediaType;
+        context.Response.Headers.AcceptRanges = "bytes";
+        context.Response.Headers[ImageDigestHeader] = string.Join(", ", delta.Images.Select(i => i.Manifest));
+        context.Response.Headers[FilesystemDigestHeader] = string.Join(", ", delta.Images.Select(i => i.Filesystem));
+
+        // 4.
+        if (context.Request.GetTypedHeaders().IfNoneMatch.Any(t => t.Compare(tag, useStrongComparison: false) || t.Equals(EntityTagHeaderValue.Any)))
+        {
+            context.Response.StatusCode = StatusCodes.Status304NotModified;
+            return;
+        }
+
+        // 5.
+        if (HttpMethods.IsHead(context.Request.Method))
+        {
+            using CachedBundle? present = bundles.TryOpen(delta.Identity);
+            context.Response.ContentLength = present?.Length;
+            return;
+        }
+
+        using CachedBundle bundle = bundles.OpenOrBuild(delta.Identity, (output, token) => source.WriteAsync(output, delta, token));
+        await SendAsync(context, delta.Identity, tag, bundle);
+    }
+
+    private Result<GetDeltaQuery> Parse(HttpRequest request)
+    {
+        Result<IReadOnlyList<ImageReference>> to = References(request, "to");
+        Result<IReadOnlyList<ImageReference>> from = References(request, "from");
+        Result<Platform> platform = request.Query["platform"] is [{ Length: > 0 } name]
+            ? Platform.Parse(name)
+            : new Error("Request.PlatformMissing", "name the worker's platform with one parameter 'platform', e.g. platform=linux/amd64", ErrorKind.InvalidInput);
+        return (to.Error ?? from.Error ?? platform.Error) is { } error ? error : new GetDeltaQuery(to.Value, platform.Value, from.Value);
+    }
+
+    private Result<IReadOnlyList<ImageReference>> References(HttpRequest request, string parameter)
+    {
+        List<ImageReference> references = [];
+        foreach (string text in QueryLists.Read(request.Query[parameter]))
+        {
+            Result<ImageReference> reference = registries.Parse(text);
+            if (!reference.IsSuccess)
+            {
+                return reference.Error;
+            }
+
+            references.Add(reference.Value);
+        }
+
+        return references;
+    }
+
+    private async Task SendAsync(HttpContext context, string identity, EntityTagHeaderValue tag, CachedBundle bundle)
+    {
+        try
+        {
+            if (context.Request.Headers.ContainsKey(HeaderNames.Range))
+            {
+                await bundle.WaitCompleteAsync(context.RequestAborted);
+            }
+
+            if (bundle.Length is not null)
+            {
+                await TypedResults.Stream(bundle.OpenSeekable(), MediaType, entityTag: tag, enableRangeProcessing: true).ExecuteAsync(context);
+                return;
+            }
+
+            await bundle.CopyToAsync(context.Response.BodyWriter, offset: 0, context.RequestAborted);
+        }
+        catch (IOException e) when (!context.RequestAborted.IsCancellationRequested)
+        {
+            if (!context.Response.HasStarted && e.InnerException is FailureException failure)
+            {
+                context.Response.Clear();
+                throw failure;
+            }
+
+            // The client must not take what it has for the whole: no final chunk, the connection is reset.
+            ProxyLog.DeltaAborted(logger, identity, e.Message);
+            context.Abort();
+        }
+    }
+}

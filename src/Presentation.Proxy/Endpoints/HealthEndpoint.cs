@@ -1,0 +1,25 @@
+using System.Text.Json.Serialization;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
+
+namespace Starlight.Presentation.Proxy.Endpoints;
+
+/// <summary>The answer that clients since the first version ask for to see whether a proxy is there.</summary>
+internal sealed record HealthAnswer(
+    [property: JsonPropertyName("status")] string Status,
+    [property: JsonPropertyName("code")] int Code,
+    [property: JsonPropertyName("message")] string Message);
+
+internal static class HealthEndpoint
+{
+    private static readonly HealthAnswer Answer = new("OK", StatusCodes.Status200OK, "Starlight Proxy");
+
+    public static void Map(IEndpointRouteBuilder routes)
+    {
+        routes.MapMethods("/", [HttpMethods.Get, HttpMethods.Head, HttpMethods.Post], WriteAsync);
+        routes.MapMethods("/health-check", [HttpMethods.Get, HttpMethods.Head], WriteAsync);
+    }
+
+    private static Task WriteAsync(HttpContext context) => context.Response.WriteAsJsonAsync(Answer, ProxyJson.Readable.HealthAnswer, contentType: null, context.RequestAborted);
+}

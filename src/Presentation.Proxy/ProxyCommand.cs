@@ -1,0 +1,48 @@
+using System.CommandLine;
+using Starlight.Domain.SharedKernel;
+using Starlight.Presentation.Proxy.Settings;
+
+namespace Starlight.Presentation.Proxy;
+
+/// <summary>The command line of <c>starlight-proxy</c>. Every option's meaning and precedence is in <see cref="SettingsSources"/>.</summary>
+internal static class ProxyCommand
+{
+    private static readonly Option<string> Config = new("--config", "-c") { Description = $"JSON configuration file (STARLIGHT_PROXY_CONFIG) [default: {SettingsFile.DefaultPath}, if it exists]", HelpName = "FILE" };
+    private static readonly Option<string> Host = new("--host") { Description = $"address to listen on (STARLIGHT_HOST) [default: {ProxySettings.DefaultHost}]", HelpName = "ADDRESS" };
+    private static readonly Option<string> Port = new("--port", "-p") { Description = $"port to listen on (STARLIGHT_PORT) [default: {ProxySettings.DefaultPort}]", HelpName = "PORT" };
+    private static readonly Option<string> LogLevel = new("--log-level", "-l") { Description = "trace, debug, info, warn, error or fatal (LOG_LEVEL) [default: info]", HelpName = "LEVEL" };
+    private static readonly Option<string> Database = new("--postgres", "--db") { Description = "postgres://USER:PASSWORD@HOST/DATABASE, or the path of an SQLite file (DB_CONNECTION_STRING) [default: catalog.db in the data directory]", HelpName = "DATABASE" };
+    private static readonly Option<string> DataDirectory = new("--data-dir") { Description = $"where contents and bundles are kept [default: {ProxySettings.DefaultDataDirectory}]", HelpName = "DIRECTORY" };
+    private static readonly Option<string> Registry = new("--registry", "-r") { Description = "registry of references that name none (REGISTRY) [default: docker.io]", HelpName = "HOST[:PORT]" };
+
+    public static RootCommand Create(Func<ProxySettings, CancellationToken, Task<int>> run)
+    {
+        RootCommand command = new("Starlight proxy: indexes images next to their registry and delivers them to workers as one stream.")
+        {
+            Config, Host, Port, LogLevel, Database, DataDirectory, Registry,
+        };
+        command.SetAction(async (parsed, cancellationToken) =>
+        {
+            CommandLineSettings flags = new()
+            {
+                Config = parsed.GetValue(Config),
+                Host = parsed.GetValue(Host),
+                Port = parsed.GetValue(Port),
+                LogLevel = parsed.GetValue(LogLevel),
+                Database = parsed.GetValue(Database),
+                DataDirectory = parsed.GetValue(DataDirectory),
+                Registry = parsed.GetValue(Registry),
+            };
+            try
+            {
+                return await run(SettingsSources.Resolve(flags, Environment.GetEnvironmentVariable), cancellationToken);
+            }
+            catch (FailureException e)
+            {
+                await parsed.InvocationConfiguration.Error.WriteLineAsync($"starlight-proxy: {e.Message}");
+                return 1;
+            }
+        });
+        return command;
+    }
+}

@@ -1,0 +1,116 @@
+using System.Text.Json;
+using Starlight.Domain.SharedKernel;
+
+namespace Starlight.Presentation.Proxy.Settings;
+
+/// <summary>
+/// The JSON configuration file. Its keys are those of earlier versions and some more; what is not set is null. A key that is not known is an error,
+/// because a setting that is silently ignored is worse than a proxy that does not start.
+/// </summary>
+internal sealed record SettingsFile
+{
+    /// <summary>Used when no other file is named; it need not exist.</summary>
+    public const string DefaultPath = "/etc/starlight/starlight-proxy.json";
+
+    private static readonly JsonDocumentOptions Json = new() { CommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true };
+
+    private static readonly Dictionary<string, Func<SettingsFile, JsonElement, SettingsFile>> Keys = new(StringComparer.Ordinal)
+    {
+        ["address"] = static (file, value) => file with { Address = Text(value) },
+        ["port"] = static (file, value) => file with { Port = Number(value) },
+        ["log_level"] = static (file, value) => file with { LogLevel = Text(value) },
+        ["postgres"] = static (file, value) => file with { Database = Text(value) },
+        ["data_dir"] = static (file, value) => file with { DataDirectory = Text(value) },
+        ["default_registry"] = static (file, value) => file with { DefaultRegistry = Text(value) },
+        ["default_registry_alias"] = static (file, value) => file with { DefaultRegistryAliases = [.. List(value).Select(Text)] },
+        ["bundle_cache_mb"] = static (file, value) => file with { BundleCacheMegabytes = Number(value) },
+
+        // Of earlier versions: the cache it timed has no successor that ages.
+        ["cache_timeout"] = static (file, _) => file with { HasCacheTimeout = true },
+    };
+
+    public string? Address { get; private init; }
+
+    public int? Port { get; private init; }
+
+    public string? LogLevel { get; private init; }
+
+    public string? Database { get; private init; }
+
+    public string? DataDirectory { get; private init; }
+
+    public string? DefaultRegistry { get; private init; }
+
+    public IReadOnlyList<string>? DefaultRegistryAliases { get; private init; }
+
+    public int? BundleCacheMegabytes { get; private init; }
+
+    public bool HasCacheTimeout { get; private init; }
+
+    /// <param name="path">The file that the user named, or null for the default one.</param>
+    /// <exception cref="FailureException">InvalidInput <c>Config.Malformed</c>, NotFound <c>Config.Missing</c>.</exception>
+    public static SettingsFile Read(string? path)
+    {
+        if (path is null && !File.Exists(DefaultPath))
+        {
+            return new SettingsFile();
+        }
+
+        string name = path ?? DefaultPath;
+        try
+        {
+            return Parse(name, File.ReadAllBytes(name));
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new FailureException(new Error("Config.Missing", $"the configuration file {name} cannot be read: {e.Message}", ErrorKind.NotFound), e);
+        }
+    }
+
+    internal static SettingsFile Parse(string name, ReadOnlyMemory<byte> json)
+    {
+        try
+        {
+            using JsonDocument document = JsonDocument.Parse(json, Json);
+            if (document.RootElement.ValueKind != JsonValueKind.Object)
+            {
+                throw Malformed(name, "it is not a JSON object");
+            }
+
+            SettingsFile file = new();
+            foreach (JsonProperty property in document.RootElement.EnumerateObject())
+            {
+                if (!Keys.TryGetValue(property.Name, out Func<SettingsFile, JsonElement, SettingsFile>? apply))
+                {
+                    throw Malformed(name, $"it has no key '{property.Name}'; the keys are {string.Join(", ", Keys.Keys.Where(k => k != "cache_timeout"))}");
+                }
+
+                try
+                {
+                    file = apply(file, property.Value);
+                }
+                catch (FormatException e)
+                {
+                    throw Malformed(name, $"'{property.Name}' {e.Message}");
+                }
+            }
+
+            return file;
+        }
+        catch (JsonException e)
+        {
+            throw Malformed(name, $"it is not JSON: {e.Message}");
+        }
+    }
+
+    private static FailureException Malformed(string name, string why) =>
+        new(new Error("Config.Malformed", $"the configuration file {name} cannot be used: {why}", ErrorKind.InvalidInput));
+
+    private static string Text(JsonElement value) => value.ValueKind == JsonValueKind.String ? value.GetString()! : throw new FormatException($"must be a string, not {value.GetRawText()}");
+
+    private static int Number(JsonElement value) =>
+        value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out int number) ? number : throw new FormatException($"must be a whole number, not {value.GetRawText()}");
+
+    private static JsonElement.ArrayEnumerator List(JsonElement value) =>
+        value.ValueKind == JsonValueKind.Array ? value.EnumerateArray() : throw new FormatException($"must be a list, not {value.GetRawText()}");
+}

@@ -1,0 +1,68 @@
+using Starlight.Application;
+using Starlight.Application.Abstractions.Proxies;
+using Starlight.Domain.SharedKernel;
+using Starlight.Infrastructure.Containerd;
+using Starlight.Infrastructure.Erofs;
+using Starlight.Infrastructure.Grpc;
+using Starlight.Infrastructure.Mounts;
+using Starlight.Infrastructure.ProxyClient;
+using Starlight.Infrastructure.Snapshots;
+using Starlight.Infrastructure.WorkerImages;
+using Starlight.Presentation.Worker.Configuration;
+using Starlight.Presentation.Worker.Daemon;
+using Starlight.Presentation.Worker.Snapshots;
+
+namespace Starlight.Presentation.Worker;
+
+/// <summary>Puts the daemon together: one Kestrel on two unix sockets, everything else behind doors named <c>Add…</c>.</summary>
+internal static partial class DaemonHost
+{
+    public static async Task<int> RunAsync(DaemonSettings settings, DaemonConfigFile config, CancellationToken cancellationToken)
+    {
+        // Claimed first: whoever else runs on these sockets must be noticed before anything is touched.
+        using UnixSocketListener snapshotter = UnixSocketListener.Bind(settings.SnapshotterSocket);
+        using UnixSocketListener daemon = UnixSocketListener.Bind(settings.DaemonSocket);
+        WorkerLayout layout = new(settings.FsRoot);
+        MountCapabilities capabilities = KernelCapabilities.Find(layout.ScratchDirectory);
+
+        WebApplicationBuilder builder = WebApplication.CreateSlimBuilder();
+        builder.Logging.ClearProviders().AddSimpleConsole(o => { o.SingleLine = true; o.TimestampFormat = "yyyy-MM-ddTHH:mm:ss.fffzzz "; }).SetMinimumLevel(LevelOf(settings.LogLevel));
+        builder.Logging.AddFilter("Microsoft", LogLevel.Warning);
+        builder.WebHost.UseGrpcUnixSockets(snapshotter, daemon);
+        builder.Services.AddSingleton(settings);
+        builder.Services.AddSingleton<IProxyProfiles>(config);
+        builder.Services.AddSingleton(DaemonFacts.Of(KernelCapabilities.Describe(capabilities)));
+        builder.Services.AddApplication();
+        builder.Services.AddFilesystemImages();
+        builder.Services.AddProxyClient();
+        builder.Services.AddContainerd(settings.ContainerdSocket);
+        builder.Services.AddWorkerImages(layout, capabilities);
+        builder.Services.AddSnapshots(layout.SnapshotsDirectory);
+        builder.Services.AddScoped<DaemonService>();
+
+        await using WebApplication app = builder.Build();
+        app.MapSnapshots();
+        DaemonService.Map(app);
+        app.MapGrpcUnimplemented();
+        ILogger logger = app.Services.GetRequiredService<ILoggerFactory>().CreateLogger("Starlight.Daemon");
+        app.Services.GetRequiredService<ImageLibrary>().ResumeInterrupted(config, app.Services.GetRequiredService<IProxyClient>());
+        await app.StartAsync(cancellationToken);
+        LogStarted(logger, settings.SnapshotterSocket, settings.DaemonSocket, settings.FsRoot, KernelCapabilities.Describe(capabilities));
+        await app.WaitForShutdownAsync(cancellationToken);
+        return 0;
+    }
+
+    private static LogLevel LevelOf(string text) => text.ToLowerInvariant() switch
+    {
+        "trace" => LogLevel.Trace,
+        "debug" => LogLevel.Debug,
+        "info" or "information" => LogLevel.Information,
+        "warn" or "warning" => LogLevel.Warning,
+        "error" => LogLevel.Error,
+        "fatal" or "critical" => LogLevel.Critical,
+        _ => throw new FailureException(new Error("Config.LogLevel", $"'{text}' is not a log level: use trace, debug, info, warn, error or fatal", ErrorKind.InvalidInput)),
+    };
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "ready: snapshotter {SnapshotterSocket}, commands {DaemonSocket}, store {FsRoot}, mount mode {MountMode}")]
+    private static partial void LogStarted(ILogger logger, string snapshotterSocket, string daemonSocket, string fsRoot, string mountMode);
+}

@@ -1,0 +1,77 @@
+using System.Net.Http.Json;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Microsoft.AspNetCore.Builder;
+using Starlight.Presentation.Proxy;
+using Starlight.Presentation.Proxy.Settings;
+using Starlight.TestKit;
+
+namespace Starlight.Presentation.FunctionalTests.Proxy;
+
+/// <summary>The composed proxy on a port of its own, reached by HTTP only.</summary>
+public sealed class RunningProxy : IAsyncDisposable
+{
+    private readonly ScratchDirectory _data = new();
+    private WebApplication? _app;
+
+    public HttpClient Http { get; private set; } = null!;
+
+    public Uri Address { get; private set; } = null!;
+
+    public string DataDirectory => _data.Path;
+
+    public static async Task<RunningProxy> StartAsync()
+    {
+        RunningProxy proxy = new();
+        await proxy.RestartAsync();
+        return proxy;
+    }
+
+    /// <summary>Stops it if it runs, and starts it on the same data.</summary>
+    public async Task RestartAsync()
+    {
+        await StopAsync();
+        ProxySettings settings = SettingsSources.Resolve(new CommandLineSettings { Host = "127.0.0.1", Port = "0", DataDirectory = _data.Path, LogLevel = "error" }, _ => null);
+        _app = ProxyHost.Build(settings);
+        await _app.StartAsync();
+        Address = new Uri(ProxyHost.AddressOf(_app));
+        Http = new HttpClient { BaseAddress = Address };
+    }
+
+    public async Task<JsonNode> NotifyAsync(string reference, string more = "")
+    {
+        using HttpResponseMessage answer = await Http.PostAsync($"/starlight/notify?ref={reference}{more}", null);
+        string body = await answer.Content.ReadAsStringAsync();
+        answer.IsSuccessStatusCode.ShouldBeTrue(body);
+        return JsonNode.Parse(body)!;
+    }
+
+    public async Task<byte[]> DeltaAsync(string query) => await Http.GetByteArrayAsync($"/starlight/delta?platform=linux/amd64&{query}");
+
+    /// <summary>Asserts the form of a problem answer and returns its code.</summary>
+    public static async Task<(int Status, string Code, string Detail)> ProblemAsync(HttpResponseMessage answer)
+    {
+        answer.Content.Headers.ContentType?.MediaType.ShouldBe("application/problem+json");
+        JsonElement problem = await answer.Content.ReadFromJsonAsync<JsonElement>();
+        problem.GetProperty("status").GetInt32().ShouldBe((int)answer.StatusCode);
+        string detail = problem.GetProperty("detail").GetString()!;
+        detail.ShouldNotContain("\n");
+        return ((int)answer.StatusCode, problem.GetProperty("code").GetString()!, detail);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await StopAsync();
+        _data.Dispose();
+    }
+
+    private async Task StopAsync()
+    {
+        if (_app is not null)
+        {
+            Http.Dispose();
+            await _app.StopAsync();
+            await _app.DisposeAsync();
+        }
+    }
+}
