@@ -1,4 +1,3 @@
-using System.Text;
 using Microsoft.Extensions.Logging;
 using Starlight.Domain.SharedKernel;
 using Starlight.Presentation.Proxy.Settings;
@@ -66,6 +65,10 @@ public sealed class SettingsTests : IDisposable
         settings.Registries.Parse("other:9000/team/app:v1").Value.ToString().ShouldBe("other:9000/team/app:v1");
     }
 
+    [Fact]
+    public void Resolve_WhenFileBeginsWithAByteOrderMark_IsUnderstood() =>
+        SettingsSources.Resolve(new CommandLineSettings { Config = Write("\uFEFF{\"port\": 1}") }, _ => null).Port.ShouldBe(1);
+
     [Theory]
     [InlineData("""{"prot": 1}""", "'prot'")]
     [InlineData("""{"port": "8090"}""", "'port' must be a whole number")]
@@ -91,7 +94,7 @@ public sealed class SettingsTests : IDisposable
     private string Write(string json)
     {
         string path = _directory[$"{Guid.NewGuid():N}.json"];
-        File.WriteAllText(path, json, Encoding.UTF8);
+        File.WriteAllText(path, json);
         return path;
     }
 }
