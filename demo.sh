@@ -275,3 +275,79 @@ for tag in "${tags[@]}"; do
   row "bytes on the wire" "$(mb "${result[plain-$tag-wire]}")" "$(mb "${result[starlight-$tag-wire]}")" "$(times "${result[plain-$tag-wire]}" "${result[starlight-$tag-wire]}")"
   row "saved against the layers ($(mb "$layers"))" "$(mb $((layers - result[plain-$tag-wire])))" "$(mb $((layers - result[starlight-$tag-wire])))" ""
 done
+
+# ---- speed to reach ------------------------------------------------------------------------------------------------------------------------------------------------
+
+say "speed to reach (loopback, daemon warm, everything indexed)"
+row "" value target ""
+# figure WHAT VALUE TARGET UNIT: a missed target is shown, not a failure.
+figure() { row "$1" "$2 $4" "<= $3 $4" "$(awk -v v="$2" -v t="$3" 'BEGIN { print v <= t ? "ok" : "missed" }')"; }
+# timed COMMAND...: microseconds in $took
+timed() {
+  local began
+  began=$(now)
+  "$@" >"$STARLIGHT_ROOT/log/timed.log" 2>&1 || { cat "$STARLIGHT_ROOT/log/timed.log" >&2; die "'$*' failed"; }
+  took=$(($(now) - began))
+}
+tree_count() { find "$STARLIGHT_ROOT/starlight/store/images" -mindepth 1 -maxdepth 1 -type d | wc -l; }
+no_trees() { [ "$(tree_count)" -eq 0 ]; }
+
+for tag in "${tags[@]}"; do stop_container "$space" "starlight-$tag"; done
+
+starts=() versions=() pulls=()
+for i in 1 2 3 4 5; do
+  timed "$cli" --version
+  starts+=("$took")
+  timed "$cli" version
+  versions+=("$took")
+done
+cli_start=$(median "${starts[@]}")
+for i in 1 2 3; do
+  # an image that is gone for good: containerd frees the snapshots, and the daemon with them the contents
+  for name in $(in_space "$space" images ls --quiet); do in_space "$space" images rm --sync "$name" >/dev/null || die "$name could not be removed"; done
+  until_true 30 "removal of the images from the worker" pid_daemon no_trees
+  complete=$(complete_count)
+  timed "$cli" --namespace "$space" pull "$registry/starlight/app:v1"
+  pulls+=("$took")
+  until_true 120 "arrival of everything" pid_daemon more_complete "$complete"
+done
+pull_time=$(median "${pulls[@]}")
+figure "fresh pull returns, less the CLI's own start" "$(ms $((pull_time - cli_start)))" 150 ms
+row "  (in all $(ms "$pull_time") ms, CLI's own start $(ms "$cli_start") ms)" "" "" ""
+figure "ctr-starlight version" "$(ms "$(median "${versions[@]}")")" 120 ms
+
+scripts/make-files-image.py "$STARLIGHT_ROOT/files" files 10000 || die "the image of 10,000 files could not be made"
+skopeo copy --quiet --dest-tls-verify=false "oci:$STARLIGHT_ROOT/files:files" "docker://$registry/starlight/files:latest" || die "the image of 10,000 files could not be pushed"
+timed "$cli" notify --proxy "http://$proxy" "$registry/starlight/files:latest"
+first_byte() { # FROM...
+  local arguments=() from
+  for from in "$@"; do arguments+=(--data-urlencode "from=$from"); done
+  curl -fsS --get -o "$STARLIGHT_ROOT/tmp/bundle" -w '%{time_starttransfer}' "http://$proxy/starlight/delta" \
+    --data-urlencode "to=$registry/starlight/files:latest" --data-urlencode "platform=linux/$(dpkg --print-architecture)" "${arguments[@]}" || die "the bundle of the 10,000 files could not be had"
+}
+digest_of() { skopeo inspect --tls-verify=false --format '{{.Digest}}' "docker://$registry/starlight/app:$1"; }
+# The first request warms up; each of the others asks something that has not been asked before, so none is answered from the cache of bundles.
+first_byte >/dev/null || exit 1
+questions=("$registry/starlight/app@$(digest_of v1)")
+if [ "${#tags[@]}" -eq 2 ]; then
+  newer=$registry/starlight/app@$(digest_of v2)
+  questions=("${questions[0]}" "$newer" "${questions[0]} $newer")
+fi
+firsts=()
+for question in "${questions[@]}"; do
+  seconds=$(first_byte $question) || exit 1
+  firsts+=("$(awk -v s="$seconds" 'BEGIN { printf "%d", s * 1e6 }')")
+done
+figure "first byte of a bundle, 10,000 files" "$(ms "$(median "${firsts[@]}")")" 50 ms
+
+memory() { awk -v f="$2:" '$1 == f { printf "%.0f", $2 * 1024 / 1e6 }' "/proc/$1/status"; }
+figure "starlight-daemon, resident, at its highest" "$(memory "$pid_daemon" VmHWM)" 120 MB
+figure "starlight-proxy, resident, at its highest" "$(memory "$pid_proxy" VmHWM)" 250 MB
+row "  (now: daemon $(memory "$pid_daemon" VmRSS) MB, proxy $(memory "$pid_proxy" VmRSS) MB)" "" "" ""
+
+if [ -n "$keep" ]; then
+  say "kept running until Enter or Ctrl-C"
+  printf '   export STARLIGHT_ADDRESS=%s CONTAINERD_ADDRESS=%s PATH=%s:$PATH\n   ctr-starlight --namespace %s pull %s\n   ctr --namespace %s run --snapshotter starlight ...\n' \
+    "$STARLIGHT_ADDRESS" "$CONTAINERD_ADDRESS" "$bin" "$space" "$registry/starlight/app:v1" "$space"
+  if [ -t 0 ]; then read -r; else sleep infinity & wait $!; fi
+fi
