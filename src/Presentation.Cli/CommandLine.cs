@@ -16,7 +16,7 @@ internal static class CommandLine
             global.Namespace,
             global.Address,
             VersionCommand.Build(global),
-            
+            ConvertCommand.Build(global),
             NotifyCommand.Build(global),
             PullCommand.Build(global),
             AddProxyCommand.Build(global),

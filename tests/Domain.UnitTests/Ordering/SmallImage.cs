@@ -9,11 +9,11 @@ namespace Starlight.Domain.UnitTests.Ordering;
 /// <summary>An image made up in a test: a tree with contents that can be peeked at, and a configuration.</summary>
 internal sealed class SmallImage
 {
-    private readonly Inode _root = Directory();
+    private readonly Dictionary<PosixPath, Inode> _inodes = [];
     private readonly Dictionary<Digest, byte[]> _contents = [];
     private readonly Dictionary<Digest, string> _paths = [];
 
-    public FileTree Tree => new(_root);
+    public FileTree Tree => new(Directory(PosixPath.Root));
 
     public SmallImage File(string path, string content, ushort mode = 0x1a4) => File(path, Encoding.UTF8.GetBytes(content), mode);
 
@@ -57,24 +57,24 @@ internal sealed class SmallImage
         });
     }
 
-    private static Inode Directory() => new() { Kind = FileKind.Directory, Mode = 0x1ed, Children = [] };
+    /// <summary>The directory at <paramref name="path"/>: every path that was added below it makes a name in it.</summary>
+    private Inode Directory(PosixPath path)
+    {
+        IEnumerable<PosixPath> names = _inodes.Keys
+            .Where(p => path.IsEmpty || p.Raw.StartsWith(path.Raw + "/", StringComparison.Ordinal))
+            .Select(p => PosixPath.FromRaw(p.Raw[(path.IsEmpty ? 0 : path.Length + 1)..].Split('/')[0]))
+            .Distinct();
+        return new Inode
+        {
+            Kind = FileKind.Directory,
+            Mode = 0x1ed,
+            Children = DirectoryEntries.Create(names.Select(n => KeyValuePair.Create(n, _inodes.GetValueOrDefault(path.Append(n)) ?? Directory(path.Append(n))))),
+        };
+    }
 
     private SmallImage Add(string path, Inode inode)
     {
-        Inode directory = _root;
-        PosixPath clean = PosixPath.FromText(path).Clean();
-        foreach (string name in clean.Parent.Raw.Split('/', StringSplitOptions.RemoveEmptyEntries))
-        {
-            PosixPath key = PosixPath.FromRaw(name);
-            if (!directory.Children!.TryGetValue(key, out Inode? child))
-            {
-                directory.Children.Add(key, child = Directory());
-            }
-
-            directory = child;
-        }
-
-        directory.Children![clean.Name] = inode;
+        _inodes[PosixPath.FromText(path).Clean()] = inode;
         return this;
     }
 }
