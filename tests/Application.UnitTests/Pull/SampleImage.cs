@@ -12,12 +12,12 @@ internal static class SampleImage
     public static readonly byte[] Filesystem = [1, 2, 3];
 
     public static byte[] Config(string architecture = "amd64", int layers = 1) => Encoding.UTF8.GetBytes(
-        $$"""{"os":"linux","architecture":"{{architecture}}","rootfs":{"type":"layers","diff_ids":[{{string.Join(',', Enumerable.Repeat($"\"{DiffId}\"", layers))}}]}}""");
+        $$"""{"os":"linux","architecture":"{{architecture}}","rootfs":{"type":"layers","diff_ids":[{{string.Join(',', Enumerable.Repeat($"\"{DiffId}\"", layers))}}]} }""");
 
     public static byte[] Manifest(byte[] config, Digest? filesystem = null, int layers = 1) => Encoding.UTF8.GetBytes(
         $$"""
         {"schemaVersion":2,"mediaType":"{{MediaTypes.OciManifest}}",
-         "config":{"mediaType":"{{MediaTypes.OciConfig}}","digest":"{{Digest.Of(config)}}","size":{{config.Length}}},
+         "config":{"mediaType":"{{MediaTypes.OciConfig}}","digest":"{{Digest.Of(config)}}","size":{{config.Length}} },
          "layers":[{{string.Join(',', Enumerable.Repeat($$"""{"mediaType":"{{MediaTypes.OciLayerGzip}}","digest":"{{DiffId}}","size":100}""", layers))}}],
          "annotations":{"{{StarlightAnnotations.FilesystemDigest}}":"{{filesystem ?? Digest.Of(Filesystem)}}"} }
         """);
@@ -25,7 +25,7 @@ internal static class SampleImage
     public static byte[] Index(byte[] manifest) => Encoding.UTF8.GetBytes(
         $$"""
         {"schemaVersion":2,"mediaType":"{{MediaTypes.OciIndex}}",
-         "manifests":[{"mediaType":"{{MediaTypes.OciManifest}}","digest":"{{Digest.Of(manifest)}}","size":{{manifest.Length}},"platform":{"os":"linux","architecture":"amd64"}}]}
+         "manifests":[{"mediaType":"{{MediaTypes.OciManifest}}","digest":"{{Digest.Of(manifest)}}","size":{{manifest.Length}},"platform":{"os":"linux","architecture":"amd64"} }]}
         """);
 
     public static BundleImage Bundle(byte[] manifest, byte[] config, byte[]? index = null) => index is null

@@ -16,8 +16,8 @@ public sealed class ImageDocumentTests
         byte[] raw = Utf8($$"""
             {"schemaVersion":2,"mediaType":"{{MediaTypes.OciManifest}}","unknown":[1],
              "config":{"mediaType":"{{MediaTypes.OciConfig}}","digest":"{{A}}","size":7},
-             "layers":[{"mediaType":"{{MediaTypes.OciLayerGzip}}","digest":"{{B}}","size":9,"annotations":{"k":"v+w"}}],
-             "annotations":{"x":"y"}}
+             "layers":[{"mediaType":"{{MediaTypes.OciLayerGzip}}","digest":"{{B}}","size":9,"annotations":{"k":"v+w"} }],
+             "annotations":{"x":"y"} }
             """);
 
         ImageManifest manifest = ImageManifest.Parse(raw).Value;
@@ -52,7 +52,7 @@ public sealed class ImageDocumentTests
     public void ChainIds_WhenSeveralLayers_FollowTheSpecification()
     {
         // image-spec config.md: chain(1) = sha256(chain(0) " " diffID(1))
-        ImageConfig config = ImageConfig.Parse(Utf8($$"""{"os":"linux","architecture":"amd64","rootfs":{"type":"layers","diff_ids":["{{A}}","{{B}}"]}}""")).Value;
+        ImageConfig config = ImageConfig.Parse(Utf8($$"""{"os":"linux","architecture":"amd64","rootfs":{"type":"layers","diff_ids":["{{A}}","{{B}}"]} }""")).Value;
 
         config.ChainIds().Select(c => c.ToString()).ShouldBe([A, Digest.Of(Utf8($"{A} {B}")).ToString()]);
     }

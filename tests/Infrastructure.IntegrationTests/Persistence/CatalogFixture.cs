@@ -10,25 +10,23 @@ namespace Starlight.Infrastructure.IntegrationTests.Persistence;
 public sealed class CatalogFixture : IAsyncLifetime
 {
     private readonly ScratchDirectory _files = new();
-    private PostgresServer? _postgres;
+    private readonly Lazy<Task<PostgresServer>> _postgres = new(PostgresServer.StartAsync);
     private int _databases;
 
-    internal PostgresServer Postgres => _postgres!;
-
-    public async Task InitializeAsync() => _postgres = await PostgresServer.StartAsync();
+    public Task InitializeAsync() => Task.CompletedTask;
 
     public async Task DisposeAsync()
     {
-        if (_postgres is not null)
+        if (_postgres.IsValueCreated)
         {
-            await _postgres.DisposeAsync();
+            await (await _postgres.Value).DisposeAsync();
         }
 
         _files.Dispose();
     }
 
-    internal string NewDatabase(DatabaseKind kind) => kind == DatabaseKind.Postgres
-        ? _postgres!.CreateDatabase()
+    internal async Task<string> NewDatabaseAsync(DatabaseKind kind) => kind == DatabaseKind.Postgres
+        ? (await _postgres.Value).CreateDatabase()
         : Path.Combine(_files.Path, $"{Interlocked.Increment(ref _databases)}", "catalog.db");
 
     /// <summary>The services of one proxy process, migrated.</summary>

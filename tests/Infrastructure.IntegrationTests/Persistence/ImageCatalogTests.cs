@@ -17,7 +17,7 @@ public abstract class ImageCatalogTests(CatalogFixture fixture)
     [Fact]
     public async Task Record_WhenImageIsNew_GivesEverythingBackByteForByte()
     {
-        await using ServiceProvider proxy = await CatalogFixture.OpenAsync(fixture.NewDatabase(Kind));
+        await using ServiceProvider proxy = await CatalogFixture.OpenAsync(await fixture.NewDatabaseAsync(Kind));
         IImageCatalog catalog = proxy.GetRequiredService<IImageCatalog>();
         IndexedLayer[] layers = [Layer("base"), Layer("top")];
         IndexedImage image = Image("a", Amd64, layers[0], layers[1], layers[0]);
@@ -46,7 +46,7 @@ public abstract class ImageCatalogTests(CatalogFixture fixture)
     [Fact]
     public async Task Find_WhenNothingWasRecorded_FindsNothing()
     {
-        await using ServiceProvider proxy = await CatalogFixture.OpenAsync(fixture.NewDatabase(Kind));
+        await using ServiceProvider proxy = await CatalogFixture.OpenAsync(await fixture.NewDatabaseAsync(Kind));
         IImageQueries queries = proxy.GetRequiredService<IImageQueries>();
 
         (await proxy.GetRequiredService<IImageCatalog>().FindImageAsync(Digest.Empty, CancellationToken.None)).ShouldBeNull();
@@ -59,7 +59,7 @@ public abstract class ImageCatalogTests(CatalogFixture fixture)
     [Fact]
     public async Task Record_WhenPartOfItCannotBeStored_StoresNothing()
     {
-        await using ServiceProvider proxy = await CatalogFixture.OpenAsync(fixture.NewDatabase(Kind));
+        await using ServiceProvider proxy = await CatalogFixture.OpenAsync(await fixture.NewDatabaseAsync(Kind));
         IImageCatalog catalog = proxy.GetRequiredService<IImageCatalog>();
         IndexedLayer present = Layer("present");
         IndexedImage image = Image("a", Amd64, present, Layer("never recorded"));
@@ -77,7 +77,7 @@ public abstract class ImageCatalogTests(CatalogFixture fixture)
     [Fact]
     public async Task Record_WhenRepeated_ChangesNothing()
     {
-        await using ServiceProvider proxy = await CatalogFixture.OpenAsync(fixture.NewDatabase(Kind));
+        await using ServiceProvider proxy = await CatalogFixture.OpenAsync(await fixture.NewDatabaseAsync(Kind));
         IndexedLayer layer = Layer("l");
         Notification notification = Indexed("v1", "i", [layer], Image("a", Amd64, layer), Image("b", Arm64, layer));
 
@@ -90,7 +90,7 @@ public abstract class ImageCatalogTests(CatalogFixture fixture)
     [Fact]
     public async Task Record_WhenTwoProxiesLearnTheSameAtOnce_BothSucceed()
     {
-        string database = fixture.NewDatabase(Kind);
+        string database = await fixture.NewDatabaseAsync(Kind);
         ServiceProvider[] proxies = await Task.WhenAll(Enumerable.Range(0, 3).Select(_ => CatalogFixture.OpenAsync(database)));
         IndexedLayer[] shared = [.. Enumerable.Range(0, 20).Select(i => Layer($"layer {i}"))];
         IndexedImage image = Image("a", Amd64, shared);
@@ -108,7 +108,7 @@ public abstract class ImageCatalogTests(CatalogFixture fixture)
     [Fact]
     public async Task Find_ByIndexManifestAndTag_AgreesForEveryPlatform()
     {
-        await using ServiceProvider proxy = await CatalogFixture.OpenAsync(fixture.NewDatabase(Kind));
+        await using ServiceProvider proxy = await CatalogFixture.OpenAsync(await fixture.NewDatabaseAsync(Kind));
         IImageQueries queries = proxy.GetRequiredService<IImageQueries>();
         IndexedLayer layer = Layer("l");
         Notification notification = Indexed("v1", "i", [layer], Image("a", Amd64, layer), Image("b", Arm64, layer));
@@ -126,7 +126,7 @@ public abstract class ImageCatalogTests(CatalogFixture fixture)
     [Fact]
     public async Task Record_WhenTagMovesToAnotherIndex_ForgetsPlatformsOfTheOldOneUnderTheTagOnly()
     {
-        await using ServiceProvider proxy = await CatalogFixture.OpenAsync(fixture.NewDatabase(Kind));
+        await using ServiceProvider proxy = await CatalogFixture.OpenAsync(await fixture.NewDatabaseAsync(Kind));
         IImageQueries queries = proxy.GetRequiredService<IImageQueries>();
         IndexedLayer layer = Layer("l");
         Notification old = Indexed("v1", "old", [layer], Image("a", Amd64, layer), Image("b", Arm64, layer));
@@ -142,7 +142,7 @@ public abstract class ImageCatalogTests(CatalogFixture fixture)
     [Fact]
     public async Task Record_WhenAnotherPlatformOfTheSameIndexFollows_KeepsBoth()
     {
-        await using ServiceProvider proxy = await CatalogFixture.OpenAsync(fixture.NewDatabase(Kind));
+        await using ServiceProvider proxy = await CatalogFixture.OpenAsync(await fixture.NewDatabaseAsync(Kind));
         IndexedLayer layer = Layer("l");
         await proxy.GetRequiredService<IImageCatalog>().RecordAsync(Indexed("v1", "i", [layer], Image("a", Amd64, layer)), CancellationToken.None);
 
@@ -154,7 +154,7 @@ public abstract class ImageCatalogTests(CatalogFixture fixture)
     [Fact]
     public async Task Start_WhenSeveralProxiesStartAtOnce_MigratesOnce()
     {
-        string database = fixture.NewDatabase(Kind);
+        string database = await fixture.NewDatabaseAsync(Kind);
 
         ServiceProvider[] proxies = await Task.WhenAll(Enumerable.Range(0, 6).Select(_ => Task.Run(() => CatalogFixture.OpenAsync(database))));
 
@@ -168,7 +168,7 @@ public abstract class ImageCatalogTests(CatalogFixture fixture)
     [Fact]
     public async Task Start_WhenSchemaIsNewer_RefusesAndWhenOlder_AppliesTheMissingSteps()
     {
-        string connectionString = fixture.NewDatabase(Kind);
+        string connectionString = await fixture.NewDatabaseAsync(Kind);
         CatalogDatabase database = CatalogDatabase.Parse(connectionString);
         SchemaMigration[] two = [SchemaMigrations.All[0], new(2, "one more", ["CREATE TABLE extra (value {bigint})"])];
         await (await CatalogFixture.OpenAsync(connectionString)).DisposeAsync();
