@@ -62,7 +62,26 @@ internal sealed partial class ImageRegistrar(IContainerRuntime containerd, ILogg
     {
         await using IContainerLease lease = await images.BeginLeaseAsync(LeaseExpiry, cancellationToken);
 
-        // Snapshots first: the configuration's label refers to the top one.
+        // Each of these calls waits for containerd's disk: documents and snapshots go side by side, the name that refers to them last.
+        KeyValuePair<string, string> source = new(DistributionSource + image.Reference.Registry, image.Reference.Repository);
+        List<Task> parts =
+        [
+            PrepareSnapshotsAsync(lease, image, cancellationToken),
+            lease.PutBlobAsync(image.Config, image.ConfigBytes, Labels(source, new(GcSnapshot, image.ChainIds[^1].ToString())), cancellationToken),
+            lease.PutBlobAsync(image.Manifest, image.ManifestBytes, Labels(source, new(GcContent + "config", image.Config.Digest.ToString())), cancellationToken),
+        ];
+        if (image.Index is { } index)
+        {
+            parts.Add(lease.PutBlobAsync(image.Target, index, Labels(source, new(GcContent + "m.0", image.Manifest.Digest.ToString())), cancellationToken));
+        }
+
+        await Task.WhenAll(parts);
+        await lease.SetImageAsync(new ContainerImage(image.Name, image.Target, Labels(new KeyValuePair<string, string>(PullerLabel, Snapshotter))), cancellationToken);
+    }
+
+    /// <summary>One committed snapshot per layer, base first: each is the next one's parent.</summary>
+    private static async Task PrepareSnapshotsAsync(IContainerLease lease, ImageRegistration image, CancellationToken cancellationToken)
+    {
         string? parent = null;
         foreach (Digest chainId in image.ChainIds)
         {
@@ -77,17 +96,6 @@ internal sealed partial class ImageRegistrar(IContainerRuntime containerd, ILogg
 
             parent = name;
         }
-
-        KeyValuePair<string, string> source = new(DistributionSource + image.Reference.Registry, image.Reference.Repository);
-        await lease.PutBlobAsync(image.Config, image.ConfigBytes, Labels(source, new(GcSnapshot, parent!)), cancellationToken);
-        await lease.PutBlobAsync(image.Manifest, image.ManifestBytes, Labels(source, new(GcContent + "config", image.Config.Digest.ToString())), cancellationToken);
-        if (image.Index is { } index)
-        {
-            await lease.PutBlobAsync(
-                image.Target, index, Labels(source, new(GcContent + "m.0", image.Manifest.Digest.ToString())), cancellationToken);
-        }
-
-        await lease.SetImageAsync(new ContainerImage(image.Name, image.Target, Labels(new KeyValuePair<string, string>(PullerLabel, Snapshotter))), cancellationToken);
     }
 
     /// <summary>Undoes <see cref="RegisterAsync"/> as far as it came: the name goes if it stands for this image, and containerd frees the rest. Never throws: it runs because something else failed.</summary>

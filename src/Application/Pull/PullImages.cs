@@ -80,9 +80,9 @@ internal sealed class PullImagesValidator : AbstractValidator<PullImagesCommand>
 /// <item>choose the bases;</item>
 /// <item>send one request and read the metadata;</item>
 /// <item>check every document against the digest that names it;</item>
-/// <item>hand the bundle to the worker's image library, which starts receiving;</item>
+/// <item>hand the bundle to the worker's image library;</item>
 /// <item>make manifest, configuration, snapshots and image known to containerd, under a lease;</item>
-/// <item>return, or wait for the contents if told so.</item>
+/// <item>start taking contents, and return, or wait for them if told so.</item>
 /// </list>
 /// A failure at any step undoes the ones before.
 /// </summary>
@@ -144,6 +144,7 @@ internal sealed partial class PullImagesHandler(
             }
 
             // 6. contents
+            reception.Start();
             if (request.WaitForContents)
             {
                 Result done = await WaitAsync(reception, request.Progress, cancellationToken);

@@ -122,7 +122,6 @@ public sealed partial class ImageLibrary : IWorkerImages, IAsyncDisposable
                 _board.Expect(incoming.Contents.Select(c => c.Digest));
                 handedOver = true;
                 LibraryLog.ReceptionStarted(_logger, string.Join(", ", request.Images), incoming.Contents.Count, incoming.Contents.Sum(c => c.Size));
-                reception.Start();
                 return Result<IImageReception>.Success(reception);
             }
             finally
@@ -277,6 +276,8 @@ public sealed partial class ImageLibrary : IWorkerImages, IAsyncDisposable
         public ReceptionProgress Progress => other.Progress;
 
         public Task<Result> Completion => other.Completion;
+
+        public void Start() => other.Start();
 
         public Task AbandonAsync() => Task.CompletedTask;
     }

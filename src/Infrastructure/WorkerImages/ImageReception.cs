@@ -34,7 +34,7 @@ internal sealed class ImageReception : IImageReception
     private readonly CancellationTokenSource _stop = new();
     private readonly TaskCompletionSource<Result> _completion = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly ContentSink _sink;
-    private Task _running = Task.CompletedTask;
+    private Task? _running; // under a lock on _stop until set
 
     /// <param name="bundle">Owned: disposed when the reception ends.</param>
     /// <param name="objects">Where contents go.</param>
@@ -71,12 +71,20 @@ internal sealed class ImageReception : IImageReception
     /// <summary>Removes the trees that only this reception was to bring; set by the library.</summary>
     public Func<ImageReception, Task>? Abandoned { get; init; }
 
-    public void Start() => _running = Task.Run(RunAsync);
+    public void Start()
+    {
+        lock (_stop)
+        {
+            _running ??= Task.Run(RunAsync);
+        }
+    }
 
+    /// <summary>Ends the reception and waits until it has ended; one that never started ends like one that was cut off at once.</summary>
     public async Task StopAsync()
     {
         await _stop.CancelAsync();
-        await _running;
+        Start();
+        await _running!;
     }
 
     public async Task AbandonAsync()

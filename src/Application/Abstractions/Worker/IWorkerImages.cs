@@ -28,6 +28,12 @@ public interface IImageReception
 {
     ReceptionProgress Progress { get; }
 
+    /// <summary>
+    /// Begins to take contents. Until then they wait in the connection's buffers: on a small machine unpacking them would slow down what the container's creation waits for. Repeating it
+    /// does nothing.
+    /// </summary>
+    void Start();
+
     /// <summary>Ends when every content is verified and durable, or with the failure that ended the reception for good. Never throws.</summary>
     Task<Result> Completion { get; }
 
@@ -45,7 +51,7 @@ public interface IWorkerImages
     Result<BaseImage> FindBase(ImageReference reference);
 
     /// <summary>
-    /// Takes over the bundle: writes the filesystem images, makes the chains known to the snapshotter and starts receiving contents.
+    /// Takes over the bundle: writes the filesystem images, makes the chains known to the snapshotter. Contents are taken once the reception is started.
     /// On failure nothing is left behind and the bundle is disposed. An image that is being received already is joined, not received twice.
     /// </summary>
     /// <returns>FailedPrecondition <c>Bundle.BaseIncomplete</c> if a content that the bundle leaves out is not here.</returns>
