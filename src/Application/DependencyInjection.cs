@@ -5,6 +5,7 @@ using Microsoft.Extensions.DependencyInjection.Extensions;
 using Starlight.Application.Behaviours;
 using Starlight.Application.Delta;
 using Starlight.Application.Notify;
+using Starlight.Application.Pull;
 
 namespace Starlight.Application;
 
@@ -25,8 +26,6 @@ public static class DependencyInjection
         services.AddTransient(typeof(IPipelineBehavior<,>), typeof(FailureBehaviour<,>));
         services.AddTransient(typeof(IPipelineBehavior<,>), typeof(ValidationBehaviour<,>));
 
-        services.AddTransient<Pull.ImageRegistrar>();
-
         ServiceCollection scanned = new();
         scanned.Scan(scan => scan.FromAssemblies(typeof(DependencyInjection).Assembly)
             .AddClasses(c => c.AssignableTo(typeof(IRequestHandler<,>)), publicOnly: false).AsImplementedInterfaces().WithTransientLifetime()
@@ -41,6 +40,7 @@ public static class DependencyInjection
         AddDeferredSingleton<ImageIndexer>(services);
         AddDeferredSingleton<SharedNotifications>(services);
         AddDeferredSingleton<ImageShelf>(services);
+        AddDeferredSingleton<ImageRegistrar>(services);
         return services;
     }
 

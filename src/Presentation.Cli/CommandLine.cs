@@ -8,10 +8,10 @@ namespace Starlight.Presentation.Cli;
 /// <summary>The tree of commands and the one place where failures become a line on standard error and an exit code.</summary>
 internal static class CommandLine
 {
-    public static async Task<int> RunAsync(string[] args)
+    public static RootCommand Build()
     {
         GlobalOptions global = new();
-        RootCommand root = new("Starlight: containers that start while their content is still arriving.")
+        return new RootCommand("Starlight: containers that start while their content is still arriving.")
         {
             global.Namespace,
             global.Address,
@@ -23,8 +23,12 @@ internal static class CommandLine
             ListProxyCommand.Build(global),
             TestCommand.Build(global),
         };
+    }
+
+    public static async Task<int> RunAsync(string[] args)
+    {
         InvocationConfiguration configuration = new() { EnableDefaultExceptionHandler = false };
-        ParseResult parse = root.Parse(args);
+        ParseResult parse = Build().Parse(args);
         try
         {
             return await parse.InvokeAsync(configuration);

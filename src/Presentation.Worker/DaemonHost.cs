@@ -37,7 +37,7 @@ internal static partial class DaemonHost
         builder.Services.AddProxyClient();
         builder.Services.AddContainerd(settings.ContainerdSocket);
         builder.Services.AddWorkerImages(layout, capabilities);
-        builder.Services.AddSnapshots(layout.SnapshotsDirectory);
+        builder.Services.AddSnapshots(layout.SnapshotsDirectory, settings.MetadataPath);
         builder.Services.AddScoped<DaemonService>();
 
         await using WebApplication app = builder.Build();

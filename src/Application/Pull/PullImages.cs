@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using FluentValidation;
 using MediatR;
 using Microsoft.Extensions.Logging;
@@ -99,7 +98,7 @@ internal sealed partial class PullImagesHandler(
 
     public async Task<Result<PullReport>> Handle(PullImagesCommand request, CancellationToken cancellationToken)
     {
-        long started = Stopwatch.GetTimestamp();
+        long started = time.GetTimestamp();
         Result<ProxyProfile> profile = profiles.Find(request.ProfileName);
         if (!profile.IsSuccess)
         {
@@ -165,7 +164,7 @@ internal sealed partial class PullImagesHandler(
             throw;
         }
 
-        return begun.Value.Report(delta.Bases, reception, Stopwatch.GetElapsedTime(started));
+        return begun.Value.Report(delta.Bases, reception, time.GetElapsedTime(started));
     }
 
     private Result<IReadOnlyList<BaseImage>> ChooseBases(PullImagesCommand request)

@@ -1,4 +1,5 @@
 using System.Buffers;
+using Starlight.Infrastructure.Compression.Native;
 
 namespace Starlight.Infrastructure.Compression;
 

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Runtime.InteropServices;
+using Starlight.Infrastructure.Compression.Native;
 
 namespace Starlight.Infrastructure.Compression;
 

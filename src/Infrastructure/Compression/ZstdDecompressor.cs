@@ -1,4 +1,5 @@
 using Starlight.Domain.SharedKernel;
+using Starlight.Infrastructure.Compression.Native;
 
 namespace Starlight.Infrastructure.Compression;
 

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using Starlight.Domain.SharedKernel;
+using Starlight.Infrastructure.Compression.Native;
 
 namespace Starlight.Infrastructure.Compression;
 

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
 using Starlight.Domain.SharedKernel;
+using Starlight.Infrastructure.Compression.Native;
 
 namespace Starlight.Infrastructure.Compression;
 

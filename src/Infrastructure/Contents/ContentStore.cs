@@ -5,6 +5,7 @@ using Starlight.Application.Abstractions.Catalog;
 using Starlight.Domain.Content;
 using Starlight.Domain.SharedKernel;
 using Starlight.Infrastructure.Compression;
+using Starlight.Infrastructure.Objects.Native;
 
 namespace Starlight.Infrastructure.Contents;
 
@@ -131,7 +132,7 @@ public sealed class ContentStore : IContentStore, IDisposable
         () =>
         {
             // One syncfs for thousands of files instead of an fsync for each.
-            if (SyncFileSystem((int)_lock.SafeFileHandle.DangerousGetHandle()) != 0)
+            if (ObjectSyscalls.SyncFs((int)_lock.SafeFileHandle.DangerousGetHandle()) != 0)
             {
                 throw new IOException($"syncfs of {_root} failed", new Win32Exception(Marshal.GetLastPInvokeError()));
             }
@@ -172,10 +173,6 @@ public sealed class ContentStore : IContentStore, IDisposable
         Forget(content);
         return new FailureException(new Error("Contents.Corrupt", $"the stored content {content} was damaged and has been removed: notify the image again", ErrorKind.DataCorrupt), inner);
     }
-
-    [DllImport("libc", EntryPoint = "syncfs", SetLastError = true)]
-    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
-    private static extern int SyncFileSystem(int fd);
 
     private static int Bucket(Digest content)
     {

@@ -1,7 +1,9 @@
 using System.Text;
 using Starlight.Domain.SharedKernel;
 using Starlight.Domain.Snapshots;
-using static Starlight.Infrastructure.Snapshots.DirectoryCalls;
+using Starlight.Infrastructure.Native;
+using Starlight.Infrastructure.Snapshots.Native;
+using static Starlight.Infrastructure.Snapshots.Native.DirectoryCalls;
 
 namespace Starlight.Infrastructure.Snapshots;
 
@@ -25,7 +27,7 @@ internal static class DirectoryTree
     {
         long size = 0;
         HashSet<(ulong Device, ulong Inode)> seen = [];
-        if (Stat(AT_FDCWD, Bytes(path), out FileStatus root) is < 0 and var missing)
+        if (FileStatus.Read(path, out FileStatus root) is < 0 and var missing)
         {
             throw missing == -ENOENT
                 ? new FailureException(new Error("SnapshotDirectory.Missing", $"{path} is gone: the snapshot's files were deleted behind the daemon's back", ErrorKind.NotFound))
@@ -93,7 +95,7 @@ internal static class DirectoryTree
             levels.Push(level);
             foreach (DirectoryEntry entry in Entries(fd, path))
             {
-                if (Stat(fd, entry.Name, out FileStatus status) is < 0 and var error)
+                if (FileStatus.Read(fd, entry.Name, out FileStatus status) is < 0 and var error)
                 {
                     if (error == -ENOENT)
                     {

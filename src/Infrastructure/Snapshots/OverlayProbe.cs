@@ -10,7 +10,7 @@ internal static class OverlayProbe
 
     private static bool NeedsUserXattr(string directory)
     {
-        if (!RunsInUserNamespace(File.ReadAllText("/proc/self/uid_map")) || DirectoryCalls.IsOnTmpfs(directory))
+        if (!RunsInUserNamespace(File.ReadAllText("/proc/self/uid_map")) || Native.DirectoryCalls.IsOnTmpfs(directory))
         {
             return false;
         }
@@ -24,7 +24,7 @@ internal static class OverlayProbe
                 Directory.CreateDirectory(Path.Combine(scratch, part));
             }
 
-            return DirectoryCalls.CanMount(
+            return Native.DirectoryCalls.CanMount(
                 "overlay", $"{scratch}/merged", $"lowerdir={scratch}/lower2:{scratch}/lower1,upperdir={scratch}/upper,workdir={scratch}/work,userxattr");
         }
         finally

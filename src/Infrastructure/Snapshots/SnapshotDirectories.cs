@@ -2,7 +2,8 @@ using System.Globalization;
 using Starlight.Application.Abstractions.Snapshots;
 using Starlight.Domain.SharedKernel;
 using Starlight.Domain.Snapshots;
-using static Starlight.Infrastructure.Snapshots.DirectoryCalls;
+using Starlight.Infrastructure.Native;
+using static Starlight.Infrastructure.Snapshots.Native.DirectoryCalls;
 
 namespace Starlight.Infrastructure.Snapshots;
 
@@ -162,7 +163,7 @@ internal sealed class SnapshotDirectories : ISnapshotDirectories
 
     private static void CopyOwner(string path, string from)
     {
-        if (Stat(AT_FDCWD, Bytes(from), out FileStatus owner) is < 0 and var missing)
+        if (FileStatus.Read(from, out FileStatus owner) is < 0 and var missing)
         {
             throw Failure("look up the owner of", from, -missing);
         }

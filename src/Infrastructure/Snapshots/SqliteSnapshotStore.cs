@@ -39,13 +39,15 @@ internal sealed class SqliteSnapshotStore : ISnapshotStore, IAsyncDisposable
     /// Opens the store below <paramref name="root"/>, which must exist, and creates it if it is not there. Fails with FailedPrecondition (another daemon has it), Unsupported (written
     /// by a newer daemon), DataCorrupt (not a database), Internal (disk).
     /// </summary>
+    /// <param name="root">The lock against a second daemon is here.</param>
+    /// <param name="database">Path of the database; null for <c>snapshots.db</c> below <paramref name="root"/>. Its directory must exist.</param>
     /// <exception cref="FailureException"/>
-    public static SqliteSnapshotStore Open(string root)
+    public static SqliteSnapshotStore Open(string root, string? database = null)
     {
         FileStream @lock = TakeLock(Path.Combine(root, LockName));
         try
         {
-            string path = Path.Combine(root, DatabaseName);
+            string path = database ?? Path.Combine(root, DatabaseName);
             SnapshotSession writer = Connect(path, writable: true);
             return new SqliteSnapshotStore(path, @lock, writer);
         }

@@ -71,7 +71,9 @@ internal sealed record SettingsFile
     {
         try
         {
-            using JsonDocument document = JsonDocument.Parse(json, Json);
+            // Some editors put a byte order mark in front, which JSON does not allow (RFC 8259 section 8.1) but readers may ignore.
+            ReadOnlyMemory<byte> text = json.Span.StartsWith("\uFEFF"u8) ? json[3..] : json;
+            using JsonDocument document = JsonDocument.Parse(text, Json);
             if (document.RootElement.ValueKind != JsonValueKind.Object)
             {
                 throw Malformed(name, "it is not a JSON object");

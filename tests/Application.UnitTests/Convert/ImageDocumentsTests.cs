@@ -17,7 +17,7 @@ public class ImageDocumentsTests
     [Fact]
     public void Config_WhenDiffIdsChange_ChangesNothingElse()
     {
-        string config = $$"""{ "os":"linux","config":{"Env":["A=\u003cb>+"]},"rootfs":{"type":"layers","diff_ids":["{{A}}", "{{B}}"]},"history":[{"created_by":"RUN \u0026\u0026","n":1.0}] }""";
+        string config = $$$"""{ "os":"linux","config":{"Env":["A=\u003cb>+"]},"rootfs":{"type":"layers","diff_ids":["{{{A}}}", "{{{B}}}"]},"history":[{"created_by":"RUN \u0026\u0026","n":1.0}] }""";
 
         Encoding.UTF8.GetString(ImageDocuments.Config("img", Encoding.UTF8.GetBytes(config), [C, D]))
             .ShouldBe(config.Replace(A.ToString(), C.ToString(), StringComparison.Ordinal).Replace(B.ToString(), D.ToString(), StringComparison.Ordinal));
@@ -30,18 +30,18 @@ public class ImageDocumentsTests
     [Fact]
     public void Manifest_WhenOci_KeepsEverythingElse()
     {
-        string manifest = $$"""
+        string manifest = $$$"""
             {
                "schemaVersion": 2,
                "mediaType": "application/vnd.oci.image.manifest.v1+json",
                "artifactType": "x/y",
-               "config": { "mediaType": "application/vnd.oci.image.config.v1+json", "digest": "{{A}}", "size": 7, "data": "e30=" },
+               "config": { "mediaType": "application/vnd.oci.image.config.v1+json", "digest": "{{{A}}}", "size": 7, "data": "e30=" },
                "layers": [
-                  { "mediaType": "application/vnd.oci.image.layer.v1.tar+zstd", "digest": "{{B}}", "size": 32,
+                  { "mediaType": "application/vnd.oci.image.layer.v1.tar+zstd", "digest": "{{{B}}}", "size": 32,
                     "annotations": { "keep": "me", "io.github.containers.zstd-chunked.manifest-checksum": "stale" }, "custom": 1.0 },
-                  {"mediaType":"application/vnd.docker.image.rootfs.diff.tar","size":1,"digest":"{{C}}"}
+                  {"mediaType":"application/vnd.docker.image.rootfs.diff.tar","size":1,"digest":"{{{C}}}"}
                ],
-               "subject": {"mediaType": "m", "digest": "{{D}}", "size": 1},
+               "subject": {"mediaType": "m", "digest": "{{{D}}}", "size": 1},
                "annotations": {"org.opencontainers.image.created": "2020"}
             }
             """;
@@ -50,19 +50,19 @@ public class ImageDocumentsTests
             ImageManifest.Parse(Encoding.UTF8.GetBytes(manifest)).Value, new Descriptor("c", D, 8), [Layer(A, changed: true), Layer(B, changed: false)], C);
 
         Encoding.UTF8.GetString(result).ShouldBe(
-            $$"""
+            $$$"""
             {
                "schemaVersion": 2,
                "mediaType": "application/vnd.oci.image.manifest.v1+json",
                "artifactType": "x/y",
-               "config": { "mediaType": "application/vnd.oci.image.config.v1+json", "digest": "{{D}}", "size": 8 },
+               "config": { "mediaType": "application/vnd.oci.image.config.v1+json", "digest": "{{{D}}}", "size": 8 },
                "layers": [
-                  { "mediaType": "application/vnd.oci.image.layer.v1.tar+gzip", "digest": "{{A}}", "size": 5,
-                    "annotations": { "keep": "me","containerd.io/snapshot/stargz/toc.digest":"{{D}}","io.containers.estargz.uncompressed-size":"9","containerd.io/snapshot/remote/starlight/source.digest":"{{B}}" }, "custom": 1.0 },
-                  {"mediaType":"application/vnd.docker.image.rootfs.diff.tar.gzip","size":5,"digest":"{{B}}","annotations":{"containerd.io/snapshot/stargz/toc.digest":"{{D}}","io.containers.estargz.uncompressed-size":"9"}}
+                  { "mediaType": "application/vnd.oci.image.layer.v1.tar+gzip", "digest": "{{{A}}}", "size": 5,
+                    "annotations": { "keep": "me","containerd.io/snapshot/stargz/toc.digest":"{{{D}}}","io.containers.estargz.uncompressed-size":"9","containerd.io/snapshot/remote/starlight/source.digest":"{{{B}}}" }, "custom": 1.0 },
+                  {"mediaType":"application/vnd.docker.image.rootfs.diff.tar.gzip","size":5,"digest":"{{{B}}}","annotations":{"containerd.io/snapshot/stargz/toc.digest":"{{{D}}}","io.containers.estargz.uncompressed-size":"9"}}
                ],
-               "subject": {"mediaType": "m", "digest": "{{D}}", "size": 1},
-               "annotations": {"org.opencontainers.image.created": "2020","containerd.io/snapshot/remote/starlight/filesystem.digest":"{{C}}"}
+               "subject": {"mediaType": "m", "digest": "{{{D}}}", "size": 1},
+               "annotations": {"org.opencontainers.image.created": "2020","containerd.io/snapshot/remote/starlight/filesystem.digest":"{{{C}}}"}
             }
             """);
     }
@@ -70,11 +70,11 @@ public class ImageDocumentsTests
     [Fact]
     public void Index_WhenEntriesChangeOrGo_PointsAttestationsToWhatIsThere()
     {
-        string index = $$"""
+        string index = $$$"""
             {"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[
-            {"digest":"{{A}}","size":1,"mediaType":"m","platform":{"os":"linux","architecture":"amd64"}},
-            {"digest":"{{B}}","size":2,"mediaType":"m","platform":{"os":"linux","architecture":"arm64"}},
-            {"digest":"{{C}}","size":3,"mediaType":"m","platform":{"os":"unknown","architecture":"unknown"},"annotations":{"vnd.docker.reference.digest":"{{A}}","vnd.docker.reference.type":"attestation-manifest"}}
+            {"digest":"{{{A}}}","size":1,"mediaType":"m","platform":{"os":"linux","architecture":"amd64"}},
+            {"digest":"{{{B}}}","size":2,"mediaType":"m","platform":{"os":"linux","architecture":"arm64"}},
+            {"digest":"{{{C}}}","size":3,"mediaType":"m","platform":{"os":"unknown","architecture":"unknown"},"annotations":{"vnd.docker.reference.digest":"{{{A}}}","vnd.docker.reference.type":"attestation-manifest"}}
             ],"annotations":{"x":"y"}}
             """;
         ImageIndex parsed = ImageIndex.Parse(Encoding.UTF8.GetBytes(index)).Value;
@@ -82,10 +82,10 @@ public class ImageDocumentsTests
         string result = Encoding.UTF8.GetString(ImageDocuments.Index(parsed, [new Descriptor("m", D, 44), null, parsed.Manifests[2]]));
 
         result.ShouldBe(
-            $$"""
+            $$$"""
             {"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[
-            {"digest":"{{D}}","size":44,"mediaType":"m","platform":{"os":"linux","architecture":"amd64"}},
-            {"digest":"{{C}}","size":3,"mediaType":"m","platform":{"os":"unknown","architecture":"unknown"},"annotations":{"vnd.docker.reference.digest":"{{D}}","vnd.docker.reference.type":"attestation-manifest"}}
+            {"digest":"{{{D}}}","size":44,"mediaType":"m","platform":{"os":"linux","architecture":"amd64"}},
+            {"digest":"{{{C}}}","size":3,"mediaType":"m","platform":{"os":"unknown","architecture":"unknown"},"annotations":{"vnd.docker.reference.digest":"{{{D}}}","vnd.docker.reference.type":"attestation-manifest"}}
             ],"annotations":{"x":"y"}}
             """);
     }

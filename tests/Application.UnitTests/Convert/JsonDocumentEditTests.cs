@@ -27,7 +27,7 @@ public class JsonDocumentEditTests
         root.SetMember("new", "v");
         root.ObjectMember("annotations").SetMember("k", "w");
 
-        Text(root).ShouldBe("""{ "a" : "x+\u003c" , "size":99,"list" : [ "2\"+", "three" ], "z":1.50,"new":"v","annotations":{"k":"w"} }""");
+        Text(root).ShouldBe("""{ "a" : "x+\u003c" , "size":99,"list" : [ "2\"+", "three" ] , "z":1.50,"new":"v","annotations":{"k":"w"} }""");
     }
 
     [Theory]

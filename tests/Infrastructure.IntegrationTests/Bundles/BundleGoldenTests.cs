@@ -1,11 +1,12 @@
 using Starlight.Infrastructure.Bundles;
 using Starlight.Infrastructure.Compression;
+using Starlight.TestKit;
 
 namespace Starlight.Infrastructure.IntegrationTests.Bundles;
 
 /// <summary>
-/// The format's bytes, kept in the repository: a bundle written by any later version must be the same, and bundles written by this one must stay readable. With
-/// <c>STARLIGHT_UPDATE_GOLDEN=1</c> the files are written anew, which is right only together with a new format version.
+/// The format's bytes, kept in the repository: a bundle written by any later version must be the same, and bundles written by this one must stay readable. Another
+/// file is right only together with a new format version.
 /// </summary>
 public sealed class BundleGoldenTests
 {
@@ -17,18 +18,17 @@ public sealed class BundleGoldenTests
     {
         byte[] bundle = await SampleBundle.Small().WriteAsync(level: 0);
 
-        bundle.ShouldBe(Golden("small-stored.golden", bundle));
+        ApprovedFile.MatchesBytes("small-stored.golden", bundle);
     }
 
     [Fact]
     public async Task Write_WhenCompressed_GivesTheGoldenBytesWithTheSameLibrary()
     {
         byte[] bundle = await SampleBundle.Small().WriteAsync(level: 9);
-        byte[] golden = Golden("small-zstd.golden", bundle);
 
         if (ZstdLibrary.Version == GoldenLibrary)
         {
-            bundle.ShouldBe(golden);
+            ApprovedFile.MatchesBytes("small-zstd.golden", bundle);
         }
     }
 
@@ -86,17 +86,6 @@ public sealed class BundleGoldenTests
         }
 
         reader.End();
-    }
-
-    private static byte[] Golden(string name, byte[] actual)
-    {
-        string path = PathOf(name);
-        if (Environment.GetEnvironmentVariable("STARLIGHT_UPDATE_GOLDEN") == "1")
-        {
-            File.WriteAllBytes(path, actual);
-        }
-
-        return File.ReadAllBytes(path);
     }
 
     private static string PathOf(string name)

@@ -101,7 +101,7 @@ public sealed class GrpcLifetimeTests
         Error error = (await Should.ThrowAsync<FailureException>(() => channel.UnaryAsync(GrpcTestHost.Method, new WriteContentRequest()))).Error;
 
         error.ShouldBe(new Error(
-            "Containerd.NotRunning", "containerd is not running at /nonexistent/containerd.sock: start it or give its socket with --containerd-address", ErrorKind.Unavailable));
+            "Containerd.NotRunning", "containerd is not running at /nonexistent/containerd.sock: start it or give its socket with --containerd", ErrorKind.Unavailable));
     }
 
     [Fact]

@@ -182,6 +182,21 @@ public sealed class NotifyTests(ProxyFixture fixture) : IClassFixture<ProxyFixtu
     }
 
     [Fact]
+    public async Task Notify_WhenRegistryIsDown_IsUnavailableAndSucceedsOnceItIsUp()
+    {
+        await using RegistryServer registry = await RegistryServer.StartAsync();
+        using ImagePusher pusher = new(registry.Host, "a");
+        await pusher.ImageAsync("v1", [ProxyFixture.Layer(17)]);
+        await registry.StopAsync();
+
+        HttpResponseMessage failed = await fixture.Proxy.Http.PostAsync($"/starlight/notify?ref={registry.Host}/a:v1", null);
+        await registry.RestartAsync();
+
+        (await RunningProxy.ProblemAsync(failed)).Status.ShouldBe(503);
+        (await fixture.Proxy.NotifyAsync($"{registry.Host}/a:v1"))["images"]!.AsArray().Count.ShouldBe(1);
+    }
+
+    [Fact]
     public async Task Notify_WhenClientWantsLines_StreamsProgressAndEndsWithTheResult()
     {
         (ImagePusher pusher, string name) = fixture.NewRepository();

@@ -5,7 +5,7 @@ namespace Starlight.Infrastructure.Grpc;
 /// <summary>How messages speak of the process at the other end of a channel.</summary>
 /// <param name="Name">E.g. <c>containerd</c>.</param>
 /// <param name="CodePrefix">First half of error codes about reaching it, e.g. <c>Containerd</c> in <c>Containerd.NotRunning</c>.</param>
-/// <param name="Hint">What to do when it does not run, e.g. <c>start it or give --containerd-address</c>.</param>
+/// <param name="Hint">What to do when it does not run, e.g. <c>start it or give --containerd</c>.</param>
 public sealed record GrpcPeer(string Name, string CodePrefix, string Hint)
 {
     /// <summary>The daemon as the CLI sees it.</summary>

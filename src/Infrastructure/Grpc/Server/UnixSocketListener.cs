@@ -1,8 +1,8 @@
 #pragma warning disable CA1416 // Unix file modes: Starlight runs on Linux only
 using System.Net.Sockets;
-using System.Runtime.InteropServices;
 using System.Text;
 using Starlight.Domain.SharedKernel;
+using Starlight.Infrastructure.Native;
 
 namespace Starlight.Infrastructure.Grpc;
 
@@ -18,7 +18,7 @@ namespace Starlight.Infrastructure.Grpc;
 /// file races with the next claimant. A process that does not know the lock is found by connecting.
 /// </para>
 /// </summary>
-public sealed partial class UnixSocketListener : IDisposable
+public sealed class UnixSocketListener : IDisposable
 {
     /// <summary>Connections the kernel queues until Kestrel accepts: Kestrel's own default.</summary>
     private const int Backlog = 512;
@@ -159,23 +159,8 @@ public sealed partial class UnixSocketListener : IDisposable
         }
     }
 
-    /// <summary>
-    /// connect(2) refuses regular files just as it refuses stale sockets, and .NET does not tell a file's type, so ask statx(2), whose layout is the same on every architecture:
-    /// <c>stx_mode</c> is the 16-bit word at offset 28 of 256 bytes.
-    /// </summary>
-    private static unsafe bool IsSocket(string path)
-    {
-        const int atFdCwd = -100;
-        const int noFollow = 0x100;
-        const uint typeOnly = 1;
-        const int typeMask = 0xF000;
-        const int socketType = 0xC000;
-        byte* stat = stackalloc byte[256];
-        return statx(atFdCwd, path, noFollow, typeOnly, stat) == 0 && (*(ushort*)(stat + 28) & typeMask) == socketType;
-    }
-
-    [LibraryImport("libc", StringMarshalling = StringMarshalling.Utf8)]
-    private static unsafe partial int statx(int dirfd, string path, int flags, uint mask, byte* buffer);
+    /// <summary>connect(2) refuses regular files just as it refuses stale sockets.</summary>
+    private static bool IsSocket(string path) => FileStatus.Read(path, out FileStatus status) == 0 && status.IsSocket;
 
     private static FailureException InUse(string path, Exception? inner) => new(
         new Error("Socket.InUse", $"another process listens on {path}: stop it or choose another path", ErrorKind.FailedPrecondition), inner);

@@ -239,11 +239,11 @@ public sealed class ConvertImageTests : IAsyncLifetime
             .AddLayerFormats(new LayerFormatOptions(_scratch["tmp"], _scratch[cache])).BuildServiceProvider();
     }
 
-    private Task<Result<ConvertImageResult>> SendAsync(
+    private async Task<Result<ConvertImageResult>> SendAsync(
         string source, string destination, PlatformSelection? platforms = null, ServiceProvider? services = null, IConvertProgress? progress = null)
     {
-        using IServiceScope scope = (services ?? _services).CreateScope();
-        return scope.ServiceProvider.GetRequiredService<IMediator>().Send(new ConvertImageCommand(
+        await using AsyncServiceScope scope = (services ?? _services).CreateAsyncScope();
+        return await scope.ServiceProvider.GetRequiredService<IMediator>().Send(new ConvertImageCommand(
             $"{_registry.Host}/{source}", ImageReference.Parse($"{_registry.Host}/{destination}").Value, platforms ?? PlatformSelection.All, Progress: progress));
     }
 

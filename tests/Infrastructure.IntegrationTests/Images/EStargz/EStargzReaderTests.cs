@@ -145,7 +145,7 @@ public sealed class EStargzReaderTests : IDisposable
     private static byte[] Blob(string json)
     {
         byte[] head = LayerBlobs.Gzip(new byte[512 * 3]);
-        byte[] padded = [.. head, .. Enumerable.Range(0, 100).SelectMany(_ => LayerBlobs.Gzip([]))];
+        byte[] padded = [.. head, .. Enumerable.Range(0, 100).SelectMany(_ => LayerBlobs.Gzip([0]))];
         head = json.Contains("\"entries\":[]", StringComparison.Ordinal) ? LayerBlobs.Gzip(new TarBuilder().BuildWithoutEnd()) : padded;
         return [.. head, .. LayerBlobs.Gzip(new TarBuilder().File("stargz.index.json", Encoding.UTF8.GetBytes(json)).Build()), .. EStargzFooter.Encode(head.Length)];
     }

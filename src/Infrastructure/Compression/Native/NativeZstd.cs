@@ -1,6 +1,6 @@
 using System.Runtime.InteropServices;
 
-namespace Starlight.Infrastructure.Compression;
+namespace Starlight.Infrastructure.Compression.Native;
 
 /// <summary>
 /// The part of zstd.h that is used (stable interface only, zstd 1.4.0 and newer). Sizes are size_t; functions that return a size return an error code in its

@@ -1,16 +1,16 @@
 using System.Runtime.InteropServices;
 using System.Text;
 using Starlight.Domain.SharedKernel;
+using Starlight.Infrastructure.Native;
 
-namespace Starlight.Infrastructure.Snapshots;
+namespace Starlight.Infrastructure.Snapshots.Native;
 
 /// <summary>
 /// System calls on directory trees. Names are bytes throughout: a container may create names that are no UTF-8, which .NET's file API can neither open nor delete.
 /// </summary>
 internal static unsafe partial class DirectoryCalls
 {
-    public const int AT_FDCWD = -100;
-    public const int AT_SYMLINK_NOFOLLOW = 0x100;
+    public const int AT_FDCWD = FileStatus.AT_FDCWD;
     public const int AT_REMOVEDIR = 0x200;
 
     public const int ENOENT = 2;
@@ -29,7 +29,6 @@ internal static unsafe partial class DirectoryCalls
 
     private const int O_RDONLY = 0;
     private const int O_CLOEXEC = 0x80000;
-    private const uint STATX_BASIC_STATS = 0x7ff;
 
     private static readonly bool Arm = RuntimeInformation.ProcessArchitecture == Architecture.Arm64;
 
@@ -89,15 +88,6 @@ internal static unsafe partial class DirectoryCalls
 
     /// <summary>0 or a negated errno.</summary>
     public static int Rename(int fromAt, byte[] from, int toAt, byte[] to) => renameat(fromAt, from, toAt, to) == 0 ? 0 : -Marshal.GetLastPInvokeError();
-
-    /// <summary>What lstat says, or a negated errno.</summary>
-    public static int Stat(int at, byte[] name, out FileStatus status)
-    {
-        Statx raw;
-        int result = statx(at, name, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, &raw);
-        status = new FileStatus(raw.Uid, raw.Gid, ((ulong)raw.DeviceMajor << 32) | raw.DeviceMinor, raw.Inode, raw.Blocks);
-        return result == 0 ? 0 : -Marshal.GetLastPInvokeError();
-    }
 
     /// <summary>Makes one directory with exactly this mode, whatever the umask. 0 or a negated errno.</summary>
     public static int MakeDirectory(string path, uint mode)
@@ -170,9 +160,6 @@ internal static unsafe partial class DirectoryCalls
     private static partial int lchown(byte[] path, uint uid, uint gid);
 
     [LibraryImport("libc", SetLastError = true)]
-    private static partial int statx(int at, byte[] name, int flags, uint mask, Statx* status);
-
-    [LibraryImport("libc", SetLastError = true)]
     private static partial int statfs(byte[] path, long* status);
 
     [LibraryImport("libc", SetLastError = true)]
@@ -180,29 +167,8 @@ internal static unsafe partial class DirectoryCalls
 
     [LibraryImport("libc", SetLastError = true)]
     private static partial int umount2(byte[] target, int flags);
-
-    /// <summary>struct statx (statx(2)): the same on every architecture.</summary>
-    [StructLayout(LayoutKind.Explicit, Size = 256)]
-    private struct Statx
-    {
-        [FieldOffset(20)]
-        public uint Uid;
-        [FieldOffset(24)]
-        public uint Gid;
-        [FieldOffset(32)]
-        public ulong Inode;
-        [FieldOffset(48)]
-        public ulong Blocks;
-        [FieldOffset(136)]
-        public uint DeviceMajor;
-        [FieldOffset(140)]
-        public uint DeviceMinor;
-    }
 }
 
 /// <param name="Name">Zero-terminated.</param>
 /// <param name="Type">d_type of readdir(3).</param>
 internal readonly record struct DirectoryEntry(byte[] Name, byte Type);
-
-/// <param name="Blocks">Of 512 bytes.</param>
-internal readonly record struct FileStatus(uint Uid, uint Gid, ulong Device, ulong Inode, ulong Blocks);
