@@ -8,66 +8,64 @@ namespace Starlight.EndToEnd.Tests;
 
 /// <summary>Issue 2, "what shows it", 3: a container runs while its content is still on its way.</summary>
 [Collection(nameof(StackCollection))]
-public sealed class EarlyStartTests(StackFixture fixture)
+public sealed class EarlyStartTests(StackFixture fixture) : StackTest(fixture)
 {
     /// <summary>More than the last large file takes on the wire, less than the last two.</summary>
     private const long Withheld = 2_200_000;
 
-    private readonly StarlightStack _stack = fixture.Stack;
-
     [Fact]
     public async Task Run_WhileTheStreamIsHeld_PrintsBeforeTheLastByteIsSent()
     {
-        await using Held held = await Held.PullAsync(_stack, "early/print:1");
+        await using Held held = await Held.PullAsync(Stack, "early/print:1");
 
-        string output = await _stack.RunAsync(held.Reference, ["/bin/sh", "-c", "echo started"]);
+        string output = await Stack.RunAsync(held.Reference, ["/bin/sh", "-c", "echo started"]);
 
         output.ShouldBe("started\n");
-        _stack.Relay.Delivered.ShouldBe(held.HeldAt, "nothing more may have come through meanwhile");
-        _stack.Relay.Delivered.ShouldBeLessThan(held.Bundle.Length);
+        Stack.Relay.Delivered.ShouldBe(held.HeldAt, "nothing more may have come through meanwhile");
+        Stack.Relay.Delivered.ShouldBeLessThan(held.Bundle.Length);
     }
 
     [Fact]
     public async Task Run_WhenTheStreamIsSlow_PrintsBeforeTheLastByteIsSent()
     {
-        string reference = await SampleImage.PushAsync(_stack, "early/slow:1");
-        await _stack.NotifyAsync(reference);
-        DeltaOf bundle = await DeltaOf.ImageAsync(_stack, reference);
+        string reference = await SampleImage.PushAsync(Stack, "early/slow:1");
+        await Stack.NotifyAsync(reference);
+        DeltaOf bundle = await DeltaOf.ImageAsync(Stack, reference);
         try
         {
-            _stack.Relay.Rule = new RelayRule { BytesPerSecond = 400_000 };
-            (await _stack.Cli("pull", reference)).Succeeded().ShouldContain("ready to start after");
-            string output = await _stack.RunAsync(reference, ["/bin/sh", "-c", "echo started"]);
-            long delivered = _stack.Relay.Delivered;
+            Stack.Relay.Rule = new RelayRule { BytesPerSecond = 400_000 };
+            (await Stack.Cli("pull", reference)).Succeeded().ShouldContain("ready to start after");
+            string output = await Stack.RunAsync(reference, ["/bin/sh", "-c", "echo started"]);
+            long delivered = Stack.Relay.Delivered;
 
             output.ShouldBe("started\n");
             delivered.ShouldBeLessThan(bundle.Length);
         }
         finally
         {
-            _stack.Relay.Rule = RelayRule.None;
-            await _stack.PullWholeAsync(reference);
-            await Images.RemoveAsync(_stack, reference);
+            Stack.Relay.Rule = RelayRule.None;
+            await Stack.PullWholeAsync(reference);
+            await Images.RemoveAsync(Stack, reference);
         }
     }
 
     [Fact]
     public async Task Open_OfAFileOnItsWay_WaitsAndReadsTheRightBytes()
     {
-        await using Held held = await Held.PullAsync(_stack, "early/open:1");
+        await using Held held = await Held.PullAsync(Stack, "early/open:1");
         Digest expected = held.Bundle.Contents[^1].Digest;
-        File.Exists(Path.Combine(_stack.ObjectsDirectory, expected.ObjectPath)).ShouldBeFalse();
-        string container = await _stack.StartContainerAsync(held.Reference, ["/bin/sleep", "1000"]);
-        using ChildProcess reader = _stack.StartCtr("task", "exec", "--exec-id", "reader", container, "/bin/cat", "/zz/3");
-        WaitingProcess process = await WaitingProcess.InOpenAsync(await _stack.PidOfAsync(container), "/bin/cat", "/zz/3");
+        File.Exists(Path.Combine(Stack.ObjectsDirectory, expected.ObjectPath)).ShouldBeFalse();
+        string container = await Stack.StartContainerAsync(held.Reference, ["/bin/sleep", "1000"]);
+        using ChildProcess reader = Stack.StartCtr("task", "exec", "--exec-id", "reader", container, "/bin/cat", "/zz/3");
+        WaitingProcess process = await WaitingProcess.InOpenAsync(await Stack.PidOfAsync(container), "/bin/cat", "/zz/3");
         process.HasEnded.ShouldBeFalse();
 
-        _stack.Relay.Rule = RelayRule.None;
+        Stack.Relay.Rule = RelayRule.None;
 
         string output = (await reader.WaitAsync(TimeSpan.FromSeconds(60))).Succeeded();
         output.Length.ShouldBe(SampleImage.LargeFile);
         new Digest(SHA256.HashData(Encoding.Latin1.GetBytes(output))).ShouldBe(expected);
-        await _stack.RemoveContainerAsync(container);
+        await Stack.RemoveContainerAsync(container);
     }
 
     [Theory]
@@ -75,10 +73,10 @@ public sealed class EarlyStartTests(StackFixture fixture)
     [InlineData(WaitingProcess.SigTerm)]
     public async Task Open_OfAFileOnItsWay_CanBeKilled(int signal)
     {
-        await using Held held = await Held.PullAsync(_stack, $"early/kill:{signal}");
-        string container = await _stack.StartContainerAsync(held.Reference, ["/bin/sleep", "1000"]);
-        using ChildProcess reader = _stack.StartCtr("task", "exec", "--exec-id", "reader", container, "/bin/cat", "/zz/3");
-        WaitingProcess process = await WaitingProcess.InOpenAsync(await _stack.PidOfAsync(container), "/bin/cat", "/zz/3");
+        await using Held held = await Held.PullAsync(Stack, $"early/kill:{signal}");
+        string container = await Stack.StartContainerAsync(held.Reference, ["/bin/sleep", "1000"]);
+        using ChildProcess reader = Stack.StartCtr("task", "exec", "--exec-id", "reader", container, "/bin/cat", "/zz/3");
+        WaitingProcess process = await WaitingProcess.InOpenAsync(await Stack.PidOfAsync(container), "/bin/cat", "/zz/3");
 
         long killed = Stopwatch.GetTimestamp();
         process.Signal(signal);
@@ -88,9 +86,9 @@ public sealed class EarlyStartTests(StackFixture fixture)
         (await reader.WaitAsync(TimeSpan.FromSeconds(30))).ExitCode.ShouldBe(128 + signal);
 
         // Others are not disturbed: the same file can still be waited for and read.
-        _stack.Relay.Rule = RelayRule.None;
-        (await _stack.RunAsync(held.Reference, ["/bin/cat", "/zz/3"])).Length.ShouldBe(SampleImage.LargeFile);
-        await _stack.RemoveContainerAsync(container);
+        Stack.Relay.Rule = RelayRule.None;
+        (await Stack.RunAsync(held.Reference, ["/bin/cat", "/zz/3"])).Length.ShouldBe(SampleImage.LargeFile);
+        await Stack.RemoveContainerAsync(container);
     }
 
     /// <summary>An image that has been pulled all but its end.</summary>

@@ -3,6 +3,7 @@ using Starlight.Application.Abstractions.Images;
 using Starlight.Domain.Catalog;
 using Starlight.Domain.Content;
 using Starlight.Domain.Images;
+using Starlight.Domain.SharedKernel;
 using Starlight.Domain.Trees;
 
 namespace Starlight.Application.Notify;
@@ -47,7 +48,7 @@ internal sealed class LayerIndexer(IImageCatalog catalog, IContentStore contents
             await using Stream blob = await source.OpenBlobAsync(descriptor, cancellationToken);
             await using ProgressStream counted = new(blob, progress);
             await using IContentIntake intake = contents.OpenIntake();
-            LayerScan scan = await scanner.ScanAsync(counted, descriptor.MediaType, intake, cancellationToken);
+            LayerScan scan = await ScanAsync(descriptor, counted, intake, cancellationToken);
             byte[] index = scanner.EncodeIndex(scan.Entries);
             IndexedLayer layer = new(descriptor.Digest, scan.DiffId, descriptor.Size, scan.UncompressedSize, scan.IsEStargz, index);
             return new ReadLayer(layer, IsNew: true, intake.Added);
@@ -55,6 +56,19 @@ internal sealed class LayerIndexer(IImageCatalog catalog, IContentStore contents
         finally
         {
             _slots.Release();
+        }
+    }
+
+    /// <summary>The scanner does not know which of an image's layers it reads; whoever has to repair one needs its name.</summary>
+    private async Task<LayerScan> ScanAsync(Descriptor layer, Stream blob, IContentIntake intake, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await scanner.ScanAsync(blob, layer.MediaType, intake, cancellationToken);
+        }
+        catch (FailureException e) when (e.Error.Code.StartsWith("Layer.", StringComparison.Ordinal))
+        {
+            throw new FailureException(NotifyErrors.Layer(layer.Digest, e.Error), e);
         }
     }
 }

@@ -20,6 +20,8 @@ internal static class NotifyErrors
     public static Error DiffId(Digest layer, Digest actual, Digest expected) =>
         new("Image.DiffIdMismatch", $"the layer {layer} unpacks to {actual}, but the image's configuration says {expected}", ErrorKind.DataCorrupt);
 
+    public static Error Layer(Digest layer, Error why) => why with { Message = $"layer {layer}: {why.Message}" };
+
     public static Error FilesystemDigest(Digest image, string annotation, Digest actual) =>
         new("Image.FilesystemDigestMismatch", $"the image {image} was converted to the filesystem {annotation}, but its layers give {actual}: convert it again", ErrorKind.DataCorrupt);
 
