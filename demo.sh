@@ -98,11 +98,11 @@ until_true() {
 
 say "set-up"
 scripts/setup.sh || exit 1
+scripts/build.sh || die "the build failed"
 make_root demo
 suffix=${STARLIGHT_ROOT##*.}
 space=starlight-demo-$suffix plain_space=starlight-plain-$suffix # containerd namespaces, and with them control groups, that nobody else uses
 mkdir -p "$STARLIGHT_ROOT"/{log,registry,proxy,starlight,containerd,net}
-scripts/build.sh || die "the build failed"
 bin=$PWD/artifacts/starlight
 cli=$bin/ctr-starlight
 prepare_cgroups || die "no cgroup tree could be mounted at /sys/fs/cgroup: containers need one"

@@ -36,7 +36,7 @@ step "build"
 dotnet build Starlight.sln -c Release --nologo -v quiet || { broken=1; exit 1; }
 if [ $# -eq 0 ]; then
   step "format"
-  dotnet format Starlight.sln --verify-no-changes --no-restore || broken=1
+  dotnet format Starlight.sln --verify-no-changes --no-restore || { echo "test.sh: run 'dotnet format Starlight.sln'" >&2; broken=1; }
 fi
 step "programs"
 scripts/build.sh || { broken=1; exit 1; }
@@ -54,8 +54,9 @@ for project in tests/*.Tests tests/*Tests; do
   fi
   step "$name"
   results=$STARLIGHT_ROOT/results/$name
-  dotnet test "$project" -c Release --no-build --nologo -v quiet --logger "console;verbosity=normal" --logger "trx;LogFileName=results.trx" --results-directory "$results" 2>&1 |
-    grep -v -E '^\s+Passed ' || true
+  timeout --kill-after=30 "${STARLIGHT_TEST_TIMEOUT:-15m}" dotnet test "$project" -c Release --no-build --nologo -v quiet \
+    --logger "console;verbosity=normal" --logger "trx;LogFileName=results.trx" --results-directory "$results" 2>&1 | grep -v -E '^\s+Passed '
+  status=${PIPESTATUS[0]}
   counters=$(grep -o '<Counters [^>]*>' "$results/results.trx" 2>/dev/null | head -1)
   if [ -z "$counters" ]; then
     echo "test.sh: $name gave no results" >&2
@@ -66,6 +67,12 @@ for project in tests/*.Tests tests/*Tests; do
   total=$(count total) p=$(count passed) f=$(count failed)
   # trx counts what did not run as neither passed nor failed
   passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + total - p - f))
-  grep -q 'outcome="Completed"\|outcome="Failed"' "$results/results.trx" || broken=1
+  if [ "${total:-0}" -eq 0 ]; then
+    echo "test.sh: $name has no tests" >&2
+    broken=1
+  elif [ "$status" -ne 0 ] && [ "$f" -eq 0 ]; then
+    echo "test.sh: $name ended with exit code $status though no test failed: the test host crashed or ran out of time" >&2
+    broken=1
+  fi
 done
 exit 0

@@ -4,7 +4,7 @@ set -euo pipefail
 
 packages=(
   containerd runc docker-registry fuse3 erofs-utils skopeo umoci debootstrap stargz-snapshotter
-  postgresql libzstd1 zstd attr libcap2-bin util-linux iproute2 jq curl ca-certificates xz-utils redis-tools python3
+  postgresql libzstd1 zstd attr libcap2-bin util-linux iproute2 jq curl ca-certificates xz-utils redis-tools python3 git procps mount
 )
 
 say() { printf '\n== %s\n' "$*" >&2; }
@@ -35,8 +35,14 @@ if [ "${#missing[@]}" -gt 0 ]; then
 fi
 
 sdk_ok() { command -v dotnet >/dev/null 2>&1 && dotnet --list-sdks 2>/dev/null | grep -q '^10\.'; }
-if ! sdk_ok && [ -x /usr/local/share/dotnet/dotnet ]; then
+use_local_sdk() {
   ln -sf /usr/local/share/dotnet/dotnet /usr/local/bin/dotnet
+  # where our programs' own executables look for the runtime
+  mkdir -p /etc/dotnet
+  [ -e /etc/dotnet/install_location ] || echo /usr/local/share/dotnet >/etc/dotnet/install_location
+}
+if ! sdk_ok && [ -x /usr/local/share/dotnet/dotnet ]; then
+  use_local_sdk
 fi
 if ! sdk_ok; then
   say "installing the .NET 10 SDK"
@@ -46,7 +52,7 @@ if ! sdk_ok; then
     installer=$(mktemp)
     if curl -fsSL --retry 3 https://dot.net/v1/dotnet-install.sh -o "$installer"; then
       bash "$installer" --channel 10.0 --install-dir /usr/local/share/dotnet >&2
-      ln -sf /usr/local/share/dotnet/dotnet /usr/local/bin/dotnet
+      use_local_sdk
       # the SDK's native parts on a bare machine
       apt-get install -y -qq --no-install-recommends libicu72 libssl3 libstdc++6 zlib1g >&2
     fi

@@ -36,7 +36,7 @@ internal static class PullCommand
                 await foreach (PullProgress progress in channel.ServerStreamAsync(DaemonMethods.PullImage, request, default, cancellationToken))
                 {
                     summary = progress.Summary ?? summary;
-                    status.Show(progress.Stage == PullStage.Receiving
+                    status.Show(progress.Stage == PullStage.Receiving && progress.Message.Length > 0
                         ? $"{progress.Message}: {Bytes.Text(progress.ReceivedBytes)}, {progress.ContentsDone}/{progress.ContentsTotal} contents"
                         : progress.Message);
                 }
