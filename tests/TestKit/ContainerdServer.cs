@@ -21,13 +21,6 @@ public sealed record ContainerdServerOptions
     public string ExtraConfig { get; init; } = "";
 }
 
-/// <summary>The outcome of a child process.</summary>
-public sealed record ProcessResult(int ExitCode, string Output, string ErrorOutput)
-{
-    /// <summary>The output; throws with everything the child said unless it ended with 0.</summary>
-    public string Succeeded() => ExitCode == 0 ? Output : throw new InvalidOperationException($"exit code {ExitCode}\n{Output}\n{ErrorOutput}");
-}
-
 /// <summary>
 /// A containerd of one test's own: own root, state, sockets and log below one temporary directory, so that it neither sees nor disturbs another. Needs root.
 /// <para>
@@ -92,10 +85,10 @@ public sealed partial class ContainerdServer : IAsyncDisposable
     }
 
     /// <summary>Runs <c>ctr</c> against this containerd.</summary>
-    public Task<ProcessResult> Ctr(params string[] arguments) => RunAsync("ctr", ["--address", Address, .. arguments]);
+    public Task<ProcessOutcome> Ctr(params string[] arguments) => RunClient("ctr", arguments);
 
     /// <summary>Runs any client program, e.g. <c>ctr-remote</c>, with <c>--address</c> in front of its arguments.</summary>
-    public Task<ProcessResult> RunClient(string program, params string[] arguments) => RunAsync(program, ["--address", Address, .. arguments]);
+    public Task<ProcessOutcome> RunClient(string program, params string[] arguments) => ProcessRunner.RunAsync(program, ["--address", Address, .. arguments], s_ctrDeadline);
 
     /// <summary>Stops containerd, as an upgrade does: containers and mounts stay.</summary>
     public async Task StopAsync()
@@ -147,27 +140,6 @@ public sealed partial class ContainerdServer : IAsyncDisposable
 
         _directory.Delete(recursive: true);
         _cgroups.Dispose();
-    }
-
-    private static async Task<ProcessResult> RunAsync(string program, string[] arguments)
-    {
-        ProcessStartInfo start = new(program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true, UseShellExecute = false };
-        using Process process = Process.Start(start)!;
-        process.StandardInput.Close();
-        Task<string> output = process.StandardOutput.ReadToEndAsync();
-        Task<string> errors = process.StandardError.ReadToEndAsync();
-        using CancellationTokenSource patience = new(s_ctrDeadline);
-        try
-        {
-            await process.WaitForExitAsync(patience.Token);
-        }
-        catch (OperationCanceledException e)
-        {
-            process.Kill();
-            throw new TimeoutException($"{program} {string.Join(' ', arguments)} ran longer than {s_ctrDeadline}", e);
-        }
-
-        return new ProcessResult(process.ExitCode, await output, await errors);
     }
 
     private string Configuration(ContainerdServerOptions options)

@@ -1,5 +1,5 @@
-using System.Security.Cryptography;
 using System.Text;
+using Starlight.Domain.Content;
 
 namespace Starlight.TestKit;
 
@@ -16,35 +16,22 @@ public sealed class ErofsTree : IDisposable
     /// <param name="prepare">Shell commands run in the tree before it becomes an image, for owners, modes and directories.</param>
     public ErofsTree(string directory, IReadOnlyDictionary<string, string> files, string prepare = "true")
     {
-        string tree = Path.Combine(directory, "tree");
-        ObjectsDirectory = Path.Combine(directory, "objects");
-        Directory.CreateDirectory(tree);
-        Directory.CreateDirectory(ObjectsDirectory);
+        ObjectsDirectory = Directory.CreateDirectory(Path.Combine(directory, "objects")).FullName;
+        MetadataImage metadata = new(directory);
         foreach ((string path, string content) in files)
         {
-            string file = Path.Combine(tree, path);
-            Directory.CreateDirectory(Path.GetDirectoryName(file)!);
-            using (FileStream sparse = File.Create(file))
-            {
-                sparse.SetLength(Encoding.UTF8.GetByteCount(content));
-            }
-
-            if (content.Length == 0)
-            {
-                continue;
-            }
-
-            string hex = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(content)));
-            string redirect = $"/{hex[..2]}/{hex[2..]}";
-            Directory.CreateDirectory(Path.Combine(ObjectsDirectory, hex[..2]));
-            File.WriteAllText(ObjectsDirectory + redirect, content);
-            Tool.Run("setfattr", ["-n", "trusted.overlay.metacopy", file]);
-            Tool.Run("setfattr", ["-n", "trusted.overlay.redirect", "-v", redirect, file]);
+            metadata.AddFile(path, Encoding.UTF8.GetBytes(content));
         }
 
-        Tool.Bash(prepare, tree);
-        string image = Path.Combine(directory, "tree.erofs");
-        Tool.Run("mkfs.erofs", [image, tree]);
+        foreach ((Digest digest, byte[] content) in metadata.Contents)
+        {
+            string file = Path.Combine(ObjectsDirectory, digest.ObjectPath);
+            Directory.CreateDirectory(Path.GetDirectoryName(file)!);
+            File.WriteAllBytes(file, content);
+        }
+
+        Tool.Bash(prepare, metadata.SourceDirectory);
+        string image = metadata.BuildAsync().GetAwaiter().GetResult();
         _mount = Mounted.On(Path.Combine(directory, "metadata"), ("erofs", image, ["ro", "loop"]));
     }
 

@@ -10,15 +10,16 @@ namespace Starlight.TestKit;
 /// </summary>
 public sealed partial class MetadataImage(string workDirectory)
 {
-    private readonly string _source = Directory.CreateDirectory(Path.Combine(workDirectory, "image-source")).FullName;
+    /// <summary>The tree before it becomes an image, for owners, modes and whatever else.</summary>
+    public string SourceDirectory { get; } = Directory.CreateDirectory(Path.Combine(workDirectory, "image-source")).FullName;
 
-    /// <summary>Contents by digest, as added.</summary>
+    /// <summary>Contents by digest, as added; empty files have none.</summary>
     public Dictionary<Digest, byte[]> Contents { get; } = [];
 
     /// <summary>Adds a regular file whose content is left out of the image. Gives the content's digest.</summary>
     public Digest AddFile(string path, byte[] content, UnixFileMode mode = (UnixFileMode)0x1A4)
     {
-        string file = Path.Combine(_source, path);
+        string file = Path.Combine(SourceDirectory, path);
         Directory.CreateDirectory(Path.GetDirectoryName(file)!);
         using (FileStream stream = File.Create(file))
         {
@@ -26,31 +27,31 @@ public sealed partial class MetadataImage(string workDirectory)
         }
 
         Digest digest = Digest.Of(content);
-        SetAttribute(file, "trusted.overlay.metacopy", "");
-        SetAttribute(file, "trusted.overlay.redirect", "/" + digest.ObjectPath);
-        if (!OperatingSystem.IsWindows())
+        if (content.Length > 0)
         {
-            File.SetUnixFileMode(file, mode);
+            SetAttribute(file, "trusted.overlay.metacopy", "");
+            SetAttribute(file, "trusted.overlay.redirect", "/" + digest.ObjectPath);
+            Contents[digest] = content;
         }
 
-        Contents[digest] = content;
+        File.SetUnixFileMode(file, mode);
         return digest;
     }
 
     public void AddSymlink(string path, string target)
     {
-        string link = Path.Combine(_source, path);
+        string link = Path.Combine(SourceDirectory, path);
         Directory.CreateDirectory(Path.GetDirectoryName(link)!);
         File.CreateSymbolicLink(link, target);
     }
 
-    public void AddDirectory(string path) => Directory.CreateDirectory(Path.Combine(_source, path));
+    public void AddDirectory(string path) => Directory.CreateDirectory(Path.Combine(SourceDirectory, path));
 
     /// <summary>Writes the image file.</summary>
     public async Task<string> BuildAsync(string name = "image.erofs")
     {
         string image = Path.Combine(workDirectory, name);
-        (await ProcessRunner.RunAsync("mkfs.erofs", [image, _source])).Succeeded();
+        (await ProcessRunner.RunAsync("mkfs.erofs", [image, SourceDirectory])).Succeeded();
         return image;
     }
 

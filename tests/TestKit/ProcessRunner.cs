@@ -3,16 +3,18 @@ using System.Diagnostics;
 namespace Starlight.TestKit;
 
 /// <summary>What a finished child process left.</summary>
-public sealed record ProcessOutcome(int ExitCode, string Output, string ErrorOutput)
+/// <param name="Command">Program and arguments, for messages.</param>
+/// <param name="ExitCode">128 plus the signal's number if one ended it.</param>
+public sealed record ProcessOutcome(string Command, int ExitCode, string Output, string ErrorOutput)
 {
     /// <summary>The output, if the exit code is 0; throws with everything the child said otherwise.</summary>
     public string Succeeded() => ExitCode == 0
         ? Output
-        : throw new InvalidOperationException($"exit code {ExitCode}\n{Output}\n{ErrorOutput}");
+        : throw new InvalidOperationException($"{Command}: exit code {ExitCode}\n{Output}\n{ErrorOutput}");
 }
 
 /// <summary>
-/// A child process with its output collected. Tests touch their own FUSE mounts only through one: a thread of ours that waits in the kernel could not
+/// A child process with its output collected and nothing to read. Tests touch their own FUSE mounts only through one: a thread of ours that waits in the kernel could not
 /// be timed out. Disposing kills it if it still runs.
 /// </summary>
 public sealed class ChildProcess : IDisposable
@@ -30,17 +32,28 @@ public sealed class ChildProcess : IDisposable
 
     public int Pid => _process.Id;
 
+    private string Command => $"{_process.StartInfo.FileName} {string.Join(' ', _process.StartInfo.ArgumentList)}";
+
     public bool HasExited => _process.HasExited;
 
-    public static ChildProcess Start(string program, IEnumerable<string> arguments, IReadOnlyDictionary<string, string>? environment = null)
+    public static ChildProcess Start(string program, IEnumerable<string> arguments, IReadOnlyDictionary<string, string>? environment = null, string? directory = null)
     {
-        var start = new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false };
+        var start = new ProcessStartInfo(program, arguments)
+        {
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            UseShellExecute = false,
+            WorkingDirectory = directory ?? "",
+        };
         foreach ((string name, string value) in environment ?? new Dictionary<string, string>())
         {
             start.Environment[name] = value;
         }
 
-        return new ChildProcess(Process.Start(start)!);
+        Process process = Process.Start(start) ?? throw new InvalidOperationException($"{program} did not start");
+        process.StandardInput.Close();
+        return new ChildProcess(process);
     }
 
     /// <summary>Waits for the end. Kills the child and throws <see cref="TimeoutException"/> if it takes longer.</summary>
@@ -49,13 +62,13 @@ public sealed class ChildProcess : IDisposable
         try
         {
             await _process.WaitForExitAsync().WaitAsync(timeout);
-            return new ProcessOutcome(_process.ExitCode, await _output.WaitAsync(timeout), await _errorOutput.WaitAsync(timeout));
+            return new ProcessOutcome(Command, _process.ExitCode, await _output.WaitAsync(timeout), await _errorOutput.WaitAsync(timeout));
         }
         catch (TimeoutException e)
         {
             string state = State();
             Kill();
-            throw new TimeoutException($"{_process.StartInfo.FileName} {string.Join(' ', _process.StartInfo.ArgumentList)} ran longer than {timeout}\n{state}", e);
+            throw new TimeoutException($"{Command} ran longer than {timeout}\n{state}", e);
         }
     }
 

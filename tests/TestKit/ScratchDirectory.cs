@@ -7,6 +7,7 @@ public sealed class ScratchDirectory : IDisposable
 
     public string Path { get; }
 
+    /// <summary>A path in it.</summary>
     public string this[string name] => Combine(name);
 
     /// <summary>A new subdirectory.</summary>
@@ -15,5 +16,5 @@ public sealed class ScratchDirectory : IDisposable
     public string Combine(string name) => System.IO.Path.Combine(Path, name);
 
     /// <summary>By rm, because the framework cannot delete names that are not UTF-8.</summary>
-    public void Dispose() => Tool.Run("rm", ["-rf", "--", Path]);
+    public void Dispose() => Tool.Run("rm", ["-rf", "--one-file-system", "--", Path]);
 }

@@ -18,7 +18,7 @@ public sealed partial class ContainerdOracleTests : IClassFixture<ContainerdOrac
     public void Merge_WhenContainerdUnpacksTheSameLayers_GivesTheSameTree(string name)
     {
         MergeCase mergeCase = MergeCases.Get(name);
-        PrivateContainerd containerd = _containerd.Get();
+        ContainerdOracle containerd = _containerd.Get();
         if (mergeCase.IsRefusedByContainerd)
         {
             Should.Throw<InvalidOperationException>(() => containerd.Unpack(mergeCase.Layers)).Message.ShouldContain("ctr");
@@ -40,15 +40,15 @@ public sealed partial class ContainerdOracleTests : IClassFixture<ContainerdOrac
     /// <summary>One containerd for all cases, started by the first that may run.</summary>
     public sealed class Containerd : IDisposable
     {
-        private PrivateContainerd? _containerd;
+        private ContainerdOracle? _containerd;
 
-        public PrivateContainerd Get()
+        public ContainerdOracle Get()
         {
             Requirements.Root();
             Requirements.FileSystem("overlay");
             Requirements.Program("containerd");
             Requirements.Program("ctr");
-            return _containerd ??= new PrivateContainerd();
+            return _containerd ??= new ContainerdOracle();
         }
 
         public void Dispose() => _containerd?.Dispose();

@@ -94,8 +94,8 @@ public sealed class ErofsKernelTests : IDisposable
         string image = _scratch.Combine("image");
         System.IO.File.WriteAllBytes(image, bytes);
 
-        CommandLine.Run("fsck.erofs", image);
-        CommandLine.Run("dump.erofs", "-s", "-S", image).ShouldContain("0xE0F5E1E2");
+        Tool.Run("fsck.erofs", [image]);
+        Tool.Run("dump.erofs", ["-s", "-S", image]).ShouldContain("0xE0F5E1E2");
     }
 
     private static void ShouldHaveLinkCounts(RealTree real)

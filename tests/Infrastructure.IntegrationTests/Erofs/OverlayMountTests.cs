@@ -33,7 +33,7 @@ public sealed class OverlayMountTests : IDisposable
         FileTree tree = TreeMerger.Merge([Everything]).Value;
         using Mounted mounted = Mount(tree, writable: true);
         RealTree ours = RealTree.Read(mounted.Path);
-        using PrivateContainerd containerd = new();
+        using ContainerdOracle containerd = new();
 
         RealTree theirs = containerd.Unpack([Everything]);
 
@@ -47,7 +47,7 @@ public sealed class OverlayMountTests : IDisposable
         FileTree tree = TreeMerger.Merge([Everything]).Value;
         using Mounted mounted = Mount(tree, writable: true);
 
-        CommandLine.Run("chmod", "400", Path.Combine(mounted.Path, "bin/passwd"));
+        Tool.Run("chmod", ["400", Path.Combine(mounted.Path, "bin/passwd")]);
 
         System.IO.File.ReadAllText(_scratch.Combine("upper/bin/passwd")).ShouldBe("setuid program");
         System.IO.File.ReadAllText(Path.Combine(mounted.Path, "bin/passwd.link")).ShouldBe("setuid program");
@@ -61,14 +61,14 @@ public sealed class OverlayMountTests : IDisposable
         using (Mounted mounted = Mount(tree, writable: true))
         {
             before = InodeNumber(mounted);
-            CommandLine.Run("chmod", "400", Path.Combine(mounted.Path, "bin/server"));
+            Tool.Run("chmod", ["400", Path.Combine(mounted.Path, "bin/server")]);
             InodeNumber(mounted).ShouldBe(before);
         }
 
         using Mounted again = Mount(tree, writable: true);
         InodeNumber(again).ShouldBe(before);
 
-        static string InodeNumber(Mounted mounted) => CommandLine.Run("stat", "-c", "%i", Path.Combine(mounted.Path, "bin/server"));
+        static string InodeNumber(Mounted mounted) => Tool.Run("stat", ["-c", "%i", Path.Combine(mounted.Path, "bin/server")]);
     }
 
     private static LayerEntry[] Everything =>

@@ -16,7 +16,7 @@ namespace Starlight.Infrastructure.IntegrationTests.Fuse;
 public sealed class GateProtocolTests : IDisposable
 {
     private static readonly Digest Content = Digest.Of("content"u8);
-    private readonly TempDirectory _directory = new();
+    private readonly ScratchDirectory _directory = new();
     private readonly ObjectStore _store;
     private readonly ArrivalBoard _board;
     private readonly RecordingPort _port = new();

@@ -11,7 +11,7 @@ namespace Starlight.Infrastructure.IntegrationTests.Fuse;
 /// <summary>A worker in small: object store, board, mounted gate, and containers mounted from images. Unmounts everything when disposed.</summary>
 internal sealed class GateRig : IDisposable
 {
-    private readonly TempDirectory _directory = new();
+    private readonly ScratchDirectory _directory = new();
     private readonly Stack<string> _mounts = new();
     private ArrivalGate? _gate;
     private int _containers;
@@ -33,7 +33,7 @@ internal sealed class GateRig : IDisposable
 
     public ArrivalGate Gate => _gate ??= ArrivalGate.Mount(Board, GatePath, NullLogger<ArrivalGate>.Instance);
 
-    public string Sub(string name) => _directory.Sub(name);
+    public string Sub(string name) => _directory.Create(name);
 
     /// <summary>Expects all contents of the image and mounts a writable container of it, with a gate.</summary>
     public async Task<GatedContainer> MountAsync(Action<GateLookup>? onLookup = null)

@@ -6,7 +6,7 @@ namespace Starlight.Infrastructure.IntegrationTests.Mounts;
 
 public sealed class MountTests : IDisposable
 {
-    private readonly TempDirectory _directory = new();
+    private readonly ScratchDirectory _directory = new();
 
     public void Dispose() => _directory.Dispose();
 
@@ -14,7 +14,8 @@ public sealed class MountTests : IDisposable
     public async Task Probe_OnThisKernel_FindsAModeAndLeavesNothing()
     {
         byte[] image = await ProbeImageAsync();
-        string scratch = _directory.Sub("scratch");
+        string scratch = _directory.Create("scratch");
+
         MountCapabilities found = MountCapabilities.Probe(scratch, image);
 
         found.Mode.ShouldNotBe(MountMode.DirectoryTree, string.Join('\n', found.Reasons));
@@ -29,7 +30,7 @@ public sealed class MountTests : IDisposable
     [Fact]
     public void Probe_WhenTheImageIsGarbage_FallsBackToTreesAndSaysWhy()
     {
-        string scratch = _directory.Sub("scratch");
+        string scratch = _directory.Create("scratch");
         MountCapabilities found = MountCapabilities.Probe(scratch, new byte[8192]);
         found.Mode.ShouldBe(MountMode.DirectoryTree);
         found.Reasons.Count(reason => reason.Contains("EROFS", StringComparison.Ordinal) && reason.Contains("does not work", StringComparison.Ordinal)).ShouldBe(2);
@@ -43,7 +44,7 @@ public sealed class MountTests : IDisposable
     {
         string image = _directory["probe.erofs"];
         File.WriteAllBytes(image, await ProbeImageAsync());
-        string target = _directory.Sub("mnt, with space");
+        string target = _directory.Create("mnt, with space");
         if (loop)
         {
             ErofsMounts.MountLoop(image, target);
@@ -74,7 +75,7 @@ public sealed class MountTests : IDisposable
     {
         string image = _directory["garbage"];
         File.WriteAllBytes(image, new byte[8192]);
-        Error error = Should.Throw<FailureException>(() => ErofsMounts.Mount(image, _directory.Sub("mnt"))).Error;
+        Error error = Should.Throw<FailureException>(() => ErofsMounts.Mount(image, _directory.Create("mnt"))).Error;
         error.Code.ShouldBe("Mount.Failed");
         error.Message.ShouldContain(image);
     }

@@ -11,7 +11,7 @@ public sealed class ArrivalBoardTests : IDisposable
     private static readonly Digest A = Digest.Of("a"u8);
     private static readonly Digest B = Digest.Of("b"u8);
     private static readonly Error Gone = new("Pull.Gone", "gone", ErrorKind.NotFound);
-    private readonly TempDirectory _directory = new();
+    private readonly ScratchDirectory _directory = new();
     private readonly ObjectStore _store;
     private readonly ArrivalBoard _board;
 

@@ -9,7 +9,7 @@ namespace Starlight.Infrastructure.IntegrationTests.Objects;
 
 public sealed class ObjectStoreTests : IDisposable
 {
-    private readonly TempDirectory _directory = new();
+    private readonly ScratchDirectory _directory = new();
     private readonly ObjectStore _store;
 
     public ObjectStoreTests() => _store = new ObjectStore(_directory["objects"]);
@@ -177,7 +177,7 @@ public sealed class ObjectStoreTests : IDisposable
     [Fact]
     public void Put_WhenTheDiskIsFull_FailsWithResourceExhausted()
     {
-        string small = _directory.Sub("small");
+        string small = _directory.Create("small");
         MountSyscalls.Mount("tmpfs", small, "tmpfs", 0, "size=2m");
         try
         {

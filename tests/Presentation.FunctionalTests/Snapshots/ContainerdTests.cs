@@ -48,7 +48,7 @@ public sealed class ContainerdTests : IAsyncLifetime
         list.ShouldContain("View");
         (await SnapshotsAsync("info", "base")).ShouldContain("\"color\": \"blue\"");
         (await SnapshotsAsync("tree")).ShouldContain("top");
-        ProcessResult refused = await _containerd.Ctr("snapshots", "--snapshotter", Name, "rm", "base");
+        ProcessOutcome refused = await _containerd.Ctr("snapshots", "--snapshotter", Name, "rm", "base");
         refused.ExitCode.ShouldNotBe(0);
         refused.ErrorOutput.ShouldContain("child");
         await SnapshotsAsync("rm", "look", "top");
@@ -88,7 +88,7 @@ public sealed class ContainerdTests : IAsyncLifetime
         await _snapshotter.RestartAsync();
 
         // containerd's connection to a proxy plugin comes back with a pause of up to 3 s (services/server/server.go); until then it answers UNAVAILABLE at once.
-        ProcessResult started = await _containerd.Ctr("tasks", "start", "c1");
+        ProcessOutcome started = await _containerd.Ctr("tasks", "start", "c1");
         await EventuallyAsync(async () =>
         {
             bool unavailable = started.ErrorOutput.Contains("connection refused", StringComparison.Ordinal);

@@ -1,47 +1,15 @@
-using System.Diagnostics;
 using System.Security.Cryptography;
 using System.Text;
 using Starlight.Domain.Trees;
 
 namespace Starlight.TestKit;
 
-/// <summary>A containerd of the test's own: own root, state and socket, overlayfs snapshotter only. Stopped and removed when disposed.</summary>
-public sealed class PrivateContainerd : IDisposable
+/// <summary>What containerd itself makes of layers: unpacked by its overlayfs snapshotter, mounted as for a container, and read.</summary>
+public sealed class ContainerdOracle : IDisposable
 {
-    private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(30);
     private readonly ScratchDirectory _scratch = new();
-    private readonly Process _process;
+    private readonly ContainerdServer _server = ContainerdServer.StartAsync().GetAwaiter().GetResult();
     private int _images;
-
-    public PrivateContainerd()
-    {
-        string config = _scratch.Combine("config.toml");
-        File.WriteAllText(config, $"""
-            version = 2
-            root = "{_scratch.Create("root")}"
-            state = "{_scratch.Create("state")}"
-            disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.snapshotter.v1.btrfs", "io.containerd.snapshotter.v1.zfs", "io.containerd.snapshotter.v1.aufs", "io.containerd.snapshotter.v1.devmapper"]
-            [grpc]
-            address = "{Socket}"
-            """);
-        ProcessStartInfo start = new("containerd", ["--config", config]) { UseShellExecute = false, RedirectStandardError = true, RedirectStandardOutput = true };
-        _process = Process.Start(start) ?? throw new InvalidOperationException("containerd did not start");
-        _process.BeginErrorReadLine();
-        _process.BeginOutputReadLine();
-        long started = Stopwatch.GetTimestamp();
-        while (!Answers())
-        {
-            if (_process.HasExited || Stopwatch.GetElapsedTime(started) > Deadline)
-            {
-                Dispose();
-                throw new TimeoutException($"containerd did not answer within {Deadline}");
-            }
-
-            Thread.Yield();
-        }
-    }
-
-    private string Socket => _scratch.Combine("containerd.sock");
 
     /// <summary>Unpacks layers, base first, mounts them as a container would see them, and reads the tree. A refusal of containerd throws.</summary>
     public RealTree Unpack(IEnumerable<LayerEntry[]> layers)
@@ -64,31 +32,11 @@ public sealed class PrivateContainerd : IDisposable
 
     public void Dispose()
     {
-        if (!_process.HasExited)
-        {
-            // SIGTERM lets it close its database; it holds no containers.
-            CommandLine.Run("kill", _process.Id.ToString(System.Globalization.CultureInfo.InvariantCulture));
-            _process.WaitForExit(Deadline);
-        }
-
-        _process.Dispose();
+        _server.DisposeAsync().AsTask().GetAwaiter().GetResult();
         _scratch.Dispose();
     }
 
-    private bool Answers()
-    {
-        try
-        {
-            Ctr("version");
-            return true;
-        }
-        catch (InvalidOperationException)
-        {
-            return false;
-        }
-    }
-
-    private string Ctr(params string[] arguments) => CommandLine.Run("ctr", ["--address", Socket, .. arguments]);
+    private void Ctr(params string[] arguments) => _server.Ctr(arguments).GetAwaiter().GetResult().Succeeded();
 
     /// <summary>An OCI image layout in a tar (image-spec, image-layout.md).</summary>
     private static byte[] Archive(string name, byte[][] layers)
