@@ -1,7 +1,7 @@
 using System.Text;
+using Starlight.Architecture.Tests.Rules;
 using Starlight.Domain.SharedKernel;
 using Starlight.Infrastructure.Grpc;
-using Starlight.Architecture.Tests.Rules;
 using Starlight.Presentation.Cli.Output;
 using Starlight.Presentation.Proxy.Problems;
 using Starlight.TestKit;
