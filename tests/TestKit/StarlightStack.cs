@@ -289,7 +289,7 @@ public sealed partial class StarlightStack : IAsyncDisposable
             throw new TimeoutException($"{program} {string.Join(' ', arguments)} ran longer than {s_commandDeadline}\n{Logs}", e);
         }
 
-        return new ProcessOutcome(process.ExitCode, await output, await errors);
+        return new ProcessOutcome($"{program} {string.Join(' ', arguments)}", process.ExitCode, await output, await errors);
     }
 
     [LibraryImport("libc", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
