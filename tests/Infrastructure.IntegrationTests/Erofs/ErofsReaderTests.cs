@@ -88,7 +88,7 @@ public sealed class ErofsReaderTests
     public void Read_WhenADirectoryContainsItself_SaysMalformed()
     {
         byte[] image = ErofsWriter.Build(TreeMerger.Merge([[Dir("a"), Dir("a/b")]]).Value);
-uint inner = NidOf(image, "b");
+        uint inner = NidOf(image, "b");
         uint outer = NidOf(image, "a");
         for (int dirent = ErofsFormat.SuperOffset; dirent < image.Length - ErofsFormat.DirentSize; dirent += 4)
         {

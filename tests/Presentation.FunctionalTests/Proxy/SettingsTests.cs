@@ -40,7 +40,11 @@ public sealed class SettingsTests : IDisposable
     {
         Dictionary<string, string?> environment = new()
         {
-            ["STARLIGHT_PROXY_CONFIG"] = Write("{}"), ["STARLIGHT_HOST"] = "::1", ["LOG_LEVEL"] = "debug", ["DB_CONNECTION_STRING"] = "postgres://db/x", ["REGISTRY"] = "registry:5000",
+            ["STARLIGHT_PROXY_CONFIG"] = Write("{}"),
+            ["STARLIGHT_HOST"] = "::1",
+            ["LOG_LEVEL"] = "debug",
+            ["DB_CONNECTION_STRING"] = "postgres://db/x",
+            ["REGISTRY"] = "registry:5000",
         };
 
         ProxySettings settings = SettingsSources.Resolve(new CommandLineSettings(), name => environment.GetValueOrDefault(name));
