@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Globalization;
 using System.Net;
@@ -35,6 +36,7 @@ public sealed partial class StarlightStack : IAsyncDisposable
     private ContainerdServer? _containerd;
     private ServerProgram? _proxy;
     private ServerProgram? _daemon;
+    private readonly ConcurrentBag<string> _given = [];
     private int _names;
 
     private StarlightStack()
@@ -111,13 +113,29 @@ public sealed partial class StarlightStack : IAsyncDisposable
         _proxy = null;
     }
 
-    public async Task StartDaemonAsync() => _daemon = await ServerProgram.StartAsync(
-        [
-            .. StarlightProgram.Daemon, "-c", _scratch["daemon.json"], "--fs-root", FsRoot, "--socket", SnapshotterSocket, "--daemon", DaemonSocket,
-            "--containerd", Containerd.Address, "--proxy", $"local,http,127.0.0.1:{Relay.Port}",
-        ],
-        line => line.Contains(" ready: ", StringComparison.Ordinal),
-        s_startDeadline);
+    public async Task StartDaemonAsync()
+    {
+        _daemon = await ServerProgram.StartAsync(
+            [
+                .. StarlightProgram.Daemon, "-c", _scratch["daemon.json"], "--fs-root", FsRoot, "--socket", SnapshotterSocket, "--daemon", DaemonSocket,
+                "--containerd", Containerd.Address, "--proxy", $"local,http,127.0.0.1:{Relay.Port}",
+            ],
+            line => line.Contains(" ready: ", StringComparison.Ordinal),
+            s_startDeadline);
+
+        // containerd connects again after a pause of up to 3 s and fails what it is asked for meanwhile
+        long started = Stopwatch.GetTimestamp();
+        ProcessOutcome answer;
+        while ((answer = await Ctr("snapshots", "--snapshotter", Snapshotter, "ls")).ExitCode != 0)
+        {
+            if (Stopwatch.GetElapsedTime(started) > s_startDeadline)
+            {
+                throw new TimeoutException($"containerd does not reach the snapshotter: {answer.ErrorOutput}");
+            }
+
+            await Task.Delay(50);
+        }
+    }
 
     /// <summary>SIGKILL, as a crash does.</summary>
     public Task KillDaemonAsync() => _daemon!.KillAsync();
@@ -126,8 +144,13 @@ public sealed partial class StarlightStack : IAsyncDisposable
     /// <returns>The daemon's exit code.</returns>
     public Task<int> StopDaemonAsync() => _daemon!.StopAsync();
 
-    /// <summary>A name that nobody else in this stack has.</summary>
-    public string NewName(string prefix) => string.Create(CultureInfo.InvariantCulture, $"{prefix}{Interlocked.Increment(ref _names)}");
+    /// <summary>A name that nobody else on this machine has: runc keeps the state of all containers of a namespace in one directory, whichever containerd they belong to.</summary>
+    public string NewName(string prefix)
+    {
+        string name = string.Create(CultureInfo.InvariantCulture, $"{prefix}{Interlocked.Increment(ref _names)}-{Path.GetFileName(_scratch.Path).ToLowerInvariant()}");
+        _given.Add(name);
+        return name;
+    }
 
     /// <summary>A reference in this registry.</summary>
     public string Reference(string repositoryAndTag) => $"{Registry.Host}/{repositoryAndTag}";
@@ -246,6 +269,12 @@ public sealed partial class StarlightStack : IAsyncDisposable
             {
                 throw new InvalidOperationException($"umount {mount.Path}: {Marshal.GetLastPInvokeErrorMessage()}");
             }
+        }
+
+        // A container whose shim was killed leaves this behind; see NewName.
+        foreach (string state in _given.Select(name => Path.Combine("/run/containerd/runc/default", name)).Where(Directory.Exists))
+        {
+            Directory.Delete(state, recursive: true);
         }
 
         _scratch.Dispose();
