@@ -20,9 +20,10 @@ finish() {
   if [ "$broken" -ne 0 ] && [ "$failed" -eq 0 ]; then
     failed=1 # something other than a test went wrong, and the count must say so
   fi
+  local status=0
+  [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ] || status=1
   echo "$passed passed, $failed failed, $skipped skipped"
-  [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
-  exit
+  exit "$status" # without a number, exit in a trap would end with the status from before the trap
 }
 trap finish EXIT
 trap 'broken=1; exit 130' INT TERM

@@ -5,6 +5,7 @@
 make_root() {
   STARLIGHT_ROOT=$(mktemp -d "${STARLIGHT_TMP:-/tmp}/starlight-$1.XXXXXX")
   mkdir -p "$STARLIGHT_ROOT/tmp"
+  chmod 0711 "$STARLIGHT_ROOT" "$STARLIGHT_ROOT/tmp" # servers that refuse to run as root (Postgres) have directories of their own below
   export STARLIGHT_ROOT TMPDIR=$STARLIGHT_ROOT/tmp
 }
 

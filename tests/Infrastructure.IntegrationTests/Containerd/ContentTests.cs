@@ -100,7 +100,8 @@ public sealed class ContentTests(ContainerdFixture containerd)
     [Fact]
     public async Task SetBlobLabels_WhenAValueIsEmpty_RemovesThatLabel()
     {
-        ContainerdClient client = await containerd.NewNamespaceAsync();
+        // Other tests' changes make containerd collect, and nothing refers to this blob.
+        await using ContainerdLease client = await (await containerd.NewNamespaceAsync()).BeginLeaseAsync(TimeSpan.FromHours(1), CancellationToken.None);
         (Descriptor blob, byte[] content) = Blob.Text("labels");
         await client.PutBlobAsync(blob, content, new Dictionary<string, string> { ["a"] = "1", ["b"] = "2" }, CancellationToken.None);
 

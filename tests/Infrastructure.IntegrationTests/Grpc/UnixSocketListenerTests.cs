@@ -134,7 +134,14 @@ public sealed class UnixSocketListenerTests : IDisposable
         DateTime deadline = DateTime.UtcNow.AddSeconds(60);
         for (int round = 0; round < 300 || (Volatile.Read(ref seen) < 10 && DateTime.UtcNow < deadline); round++)
         {
-            using UnixSocketListener listener = UnixSocketListener.Bind(SocketPath);
+            try
+            {
+                using UnixSocketListener listener = UnixSocketListener.Bind(SocketPath);
+            }
+            catch (FailureException e) when (e.Error.Code == "Socket.InUse" && DateTime.UtcNow < deadline)
+            {
+                // a child that another test is just starting holds the last round's socket until its exec
+            }
         }
 
         await done.CancelAsync();
