@@ -42,7 +42,7 @@ internal sealed record DaemonFile
     [JsonPropertyName("configs")]
     public Dictionary<string, ProxyEntry>? Configs { get; init; }
 
-    /// <summary>Keys of other versions: kept when the file is rewritten, reported at start.</summary>
+    /// <summary>Keys of other versions: kept when the file is rewritten.</summary>
     [JsonExtensionData]
     public Dictionary<string, System.Text.Json.JsonElement>? Others { get; set; }
 }
