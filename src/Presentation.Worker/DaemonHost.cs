@@ -1,5 +1,7 @@
 using Starlight.Application;
 using Starlight.Application.Abstractions.Proxies;
+using Starlight.Application.Snapshots;
+using Starlight.Domain.Content;
 using Starlight.Domain.SharedKernel;
 using Starlight.Infrastructure.Containerd;
 using Starlight.Infrastructure.Erofs;
@@ -46,7 +48,14 @@ internal static partial class DaemonHost
         DaemonService.Map(app);
         app.MapGrpcUnimplemented();
         ILogger logger = app.Services.GetRequiredService<ILoggerFactory>().CreateLogger("Starlight.Daemon");
-        app.Services.GetRequiredService<ImageLibrary>().ResumeInterrupted(config, app.Services.GetRequiredService<IProxyClient>());
+        ImageLibrary library = app.Services.GetRequiredService<ImageLibrary>();
+        foreach (Digest chain in library.Chains)
+        {
+            // what a pull brought that was killed before it had its snapshots
+            await app.Services.GetRequiredService<SnapshotService>().ReleaseUnusedAsync(chain.ToString());
+        }
+
+        library.ResumeInterrupted(config, app.Services.GetRequiredService<IProxyClient>());
         await app.StartAsync(cancellationToken);
         LogStarted(logger, settings.SnapshotterSocket, settings.DaemonSocket, settings.FsRoot, KernelCapabilities.Describe(capabilities));
         await app.WaitForShutdownAsync(cancellationToken);

@@ -3,6 +3,8 @@ using MediatR;
 using Starlight.Application.Abstractions.Containerd;
 using Starlight.Application.Abstractions.Proxies;
 using Starlight.Application.Abstractions.Worker;
+using Starlight.Application.Snapshots;
+using Starlight.Domain.Content;
 using Starlight.Domain.Images;
 using Starlight.Domain.Proxies;
 using Starlight.Domain.References;
@@ -56,7 +58,12 @@ public sealed record PullReport(
     TimeSpan Elapsed,
     bool Complete);
 
-public sealed record PulledImage(string Name, Descriptor Target, int Layers);
+/// <summary>One image of a pull.</summary>
+/// <param name="Name">In containerd.</param>
+/// <param name="Target">What the name stands for: index or manifest.</param>
+/// <param name="Layers">How many.</param>
+/// <param name="Unpacked">containerd had unpacked these layers itself: they are kept, and nothing was received for them.</param>
+public sealed record PulledImage(string Name, Descriptor Target, int Layers, bool Unpacked = false);
 
 internal sealed class PullImagesValidator : AbstractValidator<PullImagesCommand>
 {
@@ -80,11 +87,13 @@ internal sealed class PullImagesValidator : AbstractValidator<PullImagesCommand>
 /// <item>check every document against the digest that names it;</item>
 /// <item>hand the bundle to the worker's image library;</item>
 /// <item>make manifest, configuration, snapshots and image known to containerd, under a lease;</item>
-/// <item>start taking contents, and return, or wait for them if told so.</item>
+/// <item>start taking contents, and return, or wait for them if told so. An image whose layers containerd has unpacked before needs none: the layers are kept, and what was
+/// brought for it goes again.</item>
 /// </list>
 /// A failure at any step undoes the ones before.
 /// </summary>
-internal sealed class PullImagesHandler(IProxyProfiles profiles, IWorkerImages library, ImageFetcher fetcher, ImageRegistrar registrar, TimeProvider time)
+internal sealed class PullImagesHandler(
+    IProxyProfiles profiles, IWorkerImages library, ImageFetcher fetcher, ImageRegistrar registrar, SnapshotService snapshots, SurplusChains surplus, TimeProvider time)
     : IRequestHandler<PullImagesCommand, Result<PullReport>>
 {
     private static readonly TimeSpan ProgressInterval = TimeSpan.FromMilliseconds(200);
@@ -110,6 +119,7 @@ internal sealed class PullImagesHandler(IProxyProfiles profiles, IWorkerImages l
         // containerd is asked first: without it a pull cannot end well, and nothing has been fetched yet
         IContainerImages containerd = await registrar.OpenAsync(request.Namespace, cancellationToken);
 
+        await using SurplusChains.Making making = await surplus.EnterAsync(cancellationToken);
         Result<BegunFetch> begun = await fetcher.BeginAsync(profile.Value, delta, mayDropBases: request.Base is null, request.Progress, cancellationToken);
         if (!begun.IsSuccess)
         {
@@ -118,6 +128,7 @@ internal sealed class PullImagesHandler(IProxyProfiles profiles, IWorkerImages l
 
         IImageReception reception = begun.Value.Reception;
         List<(ImageRegistration Image, ContainerImage? Before)> registered = [];
+        HashSet<Digest> unpacked = [];
         try
         {
             // 5. containerd
@@ -126,9 +137,21 @@ internal sealed class PullImagesHandler(IProxyProfiles profiles, IWorkerImages l
             {
                 registered.Add((image.Registration, await containerd.FindImageAsync(image.Registration.Name, cancellationToken)));
                 await registrar.RegisterAsync(containerd, image.Registration, cancellationToken);
+                making.Made(image.Incoming.ChainIds);
+                if (!snapshots.IsProvided(image.Incoming.TopChainId.ToString()))
+                {
+                    unpacked.Add(image.Incoming.TopChainId);
+                }
             }
 
+            await making.DisposeAsync();
+
             // 6. contents
+            if (unpacked.Count == begun.Value.Images.Select(i => i.Incoming.TopChainId).Distinct().Count())
+            {
+                return Report(begun.Value, unpacked, time.GetElapsedTime(started));
+            }
+
             reception.Start();
             if (request.WaitForContents)
             {
@@ -150,7 +173,7 @@ internal sealed class PullImagesHandler(IProxyProfiles profiles, IWorkerImages l
             throw;
         }
 
-        return Report(begun.Value, time.GetElapsedTime(started));
+        return Report(begun.Value, unpacked, time.GetElapsedTime(started));
     }
 
     private Result<IReadOnlyList<BaseImage>> ChooseBases(PullImagesCommand request)
@@ -179,13 +202,21 @@ internal sealed class PullImagesHandler(IProxyProfiles profiles, IWorkerImages l
         return await completion;
     }
 
-    private static PullReport Report(BegunFetch fetch, TimeSpan elapsed) => new(
-        [.. fetch.Images.Select(i => new PulledImage(i.Registration.Name, i.Registration.Target, i.Incoming.ChainIds.Count))],
-        fetch.Bases,
-        fetch.Images.SelectMany(i => i.Layers).DistinctBy(l => l.Digest).Sum(l => l.Size),
-        fetch.ContentBytes,
-        fetch.SentContentBytes,
-        fetch.Reception.Progress,
-        elapsed,
-        fetch.Reception.Completion is { IsCompletedSuccessfully: true } done && done.Result.IsSuccess);
+    private static PullReport Report(BegunFetch fetch, HashSet<Digest> unpacked, TimeSpan elapsed)
+    {
+        PulledImage[] images =
+        [
+            .. fetch.Images.Select(i => new PulledImage(i.Registration.Name, i.Registration.Target, i.Incoming.ChainIds.Count, unpacked.Contains(i.Incoming.TopChainId))),
+        ];
+        bool nothingToReceive = images.All(i => i.Unpacked);
+        return new PullReport(
+            images,
+            fetch.Bases,
+            fetch.Images.SelectMany(i => i.Layers).DistinctBy(l => l.Digest).Sum(l => l.Size),
+            fetch.ContentBytes,
+            nothingToReceive ? 0 : fetch.SentContentBytes,
+            fetch.Reception.Progress,
+            elapsed,
+            nothingToReceive || (fetch.Reception.Completion is { IsCompletedSuccessfully: true } done && done.Result.IsSuccess));
+    }
 }

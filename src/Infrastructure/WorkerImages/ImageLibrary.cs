@@ -63,6 +63,18 @@ public sealed partial class ImageLibrary : IWorkerImages, IAsyncDisposable
         Load();
     }
 
+    /// <summary>Every chain that something is kept for. Once no provided snapshot of one is left, it is to be released.</summary>
+    public IReadOnlyList<Digest> Chains
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return [.. _chains.Keys.Union(_trees.Keys)];
+            }
+        }
+    }
+
     public IReadOnlyList<BaseImage> FindBases(IReadOnlyList<ImageReference> wanted)
     {
         HashSet<string> repositories = [.. wanted.Select(r => r.Name)];
@@ -297,7 +309,7 @@ public sealed partial class ImageLibrary : IWorkerImages, IAsyncDisposable
     }
 
     /// <summary>A reception has ended.</summary>
-    private Task FinishedAsync(ImageReception reception, Result outcome)
+    private async Task FinishedAsync(ImageReception reception, Result outcome)
     {
         if (outcome.IsSuccess)
         {
@@ -305,6 +317,7 @@ public sealed partial class ImageLibrary : IWorkerImages, IAsyncDisposable
             LibraryLog.ReceptionDone(_logger, string.Join(", ", reception.Trees.Select(t => t.ChainId)), reception.Progress.ReceivedBytes);
         }
 
+        bool broughtTooMuch = false;
         lock (_lock)
         {
             foreach (WorkerTree tree in reception.Trees)
@@ -314,10 +327,16 @@ public sealed partial class ImageLibrary : IWorkerImages, IAsyncDisposable
                 {
                     tree.Reception = null;
                 }
+
+                broughtTooMuch |= !_trees.ContainsKey(tree.ChainId);
             }
         }
 
-        return Task.CompletedTask;
+        if (broughtTooMuch)
+        {
+            // One of several images was removed while all were arriving: what came for it alone after that belongs to nobody.
+            await SweepAsync();
+        }
     }
 
     private string DirectoryOf(Digest chainId) => Path.Combine(_imagesDirectory, chainId.Hex);
