@@ -2,6 +2,7 @@ using FluentValidation;
 using MediatR;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
+using Starlight.Application.Abstractions.Snapshots;
 using Starlight.Application.Behaviours;
 using Starlight.Application.Delta;
 using Starlight.Application.Notify;
@@ -41,8 +42,12 @@ public static class DependencyInjection
         AddDeferredSingleton<SharedNotifications>(services);
         AddDeferredSingleton<ImageShelf>(services);
         AddDeferredSingleton<ImageRegistrar>(services);
+        AddDeferredSingleton<ImageFetch>(services);
         return services;
     }
+
+    /// <summary>Lets the snapshotter's questions about unknown layers begin pulls. After the adapter of <see cref="IProvidedImages"/>, and after <see cref="AddApplication"/>.</summary>
+    public static IServiceCollection AddRemoteLayers(this IServiceCollection services) => services.Decorate<IProvidedImages, RemoteLayers.RemoteLayers>();
 
     private static void AddDeferredSingleton<T>(IServiceCollection services)
         where T : class => services.AddSingleton(provider => ActivatorUtilities.CreateInstance<T>(provider));

@@ -150,7 +150,13 @@ public sealed partial class ImageLibrary : IWorkerImages, IAsyncDisposable
     {
         lock (_lock)
         {
-            return [.. images.Select(i => _trees[i.TopChainId]).Distinct()];
+            List<WorkerTree> trees = [.. images.Select(i => _trees[i.TopChainId]).Distinct()];
+            foreach (WorkerTree tree in trees)
+            {
+                tree.Touched = _time.GetTimestamp();
+            }
+
+            return trees;
         }
     }
 
@@ -168,6 +174,7 @@ public sealed partial class ImageLibrary : IWorkerImages, IAsyncDisposable
                 }
 
                 common = tree.Reception;
+                tree.Touched = _time.GetTimestamp();
             }
 
             return common;
@@ -215,6 +222,7 @@ public sealed partial class ImageLibrary : IWorkerImages, IAsyncDisposable
                 WorkerTree tree = new(new TreeRecord(image.ChainIds, image.FilesystemDigest, Complete: false, now), DirectoryOf(image.TopChainId))
                 {
                     Contents = bundle.ImageContents[i],
+                    Touched = _time.GetTimestamp(),
                 };
                 added.Add(tree);
                 Directory.CreateDirectory(tree.Directory);
