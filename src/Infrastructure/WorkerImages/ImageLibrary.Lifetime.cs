@@ -64,6 +64,7 @@ public sealed partial class ImageLibrary
         {
             WorkerTree tree = new(record, DirectoryOf(record.ChainId));
             tree.Mounted = mounted.Contains(tree.MountPoint);
+            tree.Touched = _time.GetTimestamp();
             try
             {
                 if (!tree.Complete)
