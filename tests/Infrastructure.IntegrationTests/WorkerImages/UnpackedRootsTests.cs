@@ -1,0 +1,74 @@
+using Starlight.Application.Abstractions.Snapshots;
+using Starlight.Domain.SharedKernel;
+using Starlight.Infrastructure.Unpacking;
+using Starlight.Infrastructure.WorkerImages;
+using Starlight.TestKit;
+
+namespace Starlight.Infrastructure.IntegrationTests.WorkerImages;
+
+/// <summary>What the library does for containers on kernels without data-only layers.</summary>
+public sealed class UnpackedRootsTests : IDisposable
+{
+    private readonly RootsRig _rig = new();
+
+    public void Dispose() => _rig.Dispose();
+
+    [Fact]
+    public async Task Prepare_OfACompleteTree_BuildsItOnceAndMountsNothing()
+    {
+        using UnpackedRoots roots = _rig.Unpacked();
+        _rig.Complete();
+
+        await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => roots.PrepareAsync(_rig.Tree, CancellationToken.None)));
+
+        roots.SupportsEarlyStart.ShouldBeFalse();
+        RootFilesystemLayers layers = roots.Attach(_rig.Tree, "one");
+        (layers.GateDirectory, layers.ObjectsDirectory, layers.TailDirectory).ShouldBe((null, null, null));
+        TreeText.Full(RealTree.Read(layers.MetadataDirectory).Tree).ShouldBe(TreeText.Full(_rig.Files));
+        _rig.Mounts().ShouldBeEmpty();
+        DateTime built = Directory.GetCreationTimeUtc(layers.MetadataDirectory);
+        await roots.PrepareAsync(_rig.Tree, CancellationToken.None);
+        Directory.GetCreationTimeUtc(layers.MetadataDirectory).ShouldBe(built);
+    }
+
+    [Fact]
+    public async Task Prepare_WhenTheWaitIsCancelled_GoesOnForTheOthers()
+    {
+        using UnpackedRoots roots = _rig.Unpacked();
+        _rig.Complete();
+        Task first = roots.PrepareAsync(_rig.Tree, CancellationToken.None);
+
+        await Should.ThrowAsync<OperationCanceledException>(async () => await roots.PrepareAsync(_rig.Tree, new CancellationToken(canceled: true)));
+
+        await first;
+        Directory.Exists(_rig.Tree.UnpackedDirectory).ShouldBeTrue();
+    }
+
+    [Fact]
+    public async Task Prepare_WhenItHasFailed_CanBeTriedAgain()
+    {
+        using UnpackedRoots roots = _rig.Unpacked();
+
+        (await Should.ThrowAsync<FailureException>(() => roots.PrepareAsync(_rig.Tree, CancellationToken.None))).Error.Code.ShouldBe("Tree.ContentMissing");
+        Directory.Exists(TreeUnpacker.UnfinishedPath(_rig.Tree.UnpackedDirectory)).ShouldBeFalse();
+        _rig.Complete();
+
+        await roots.PrepareAsync(_rig.Tree, CancellationToken.None);
+        Directory.Exists(_rig.Tree.UnpackedDirectory).ShouldBeTrue();
+    }
+
+    [Fact]
+    public async Task Release_WhileATreeIsBeingBuilt_EndsTheBuilding()
+    {
+        using UnpackedRoots roots = _rig.Unpacked();
+        _rig.Complete();
+        Task building = roots.PrepareAsync(_rig.Tree, CancellationToken.None);
+
+        await roots.ReleaseAsync(_rig.Tree);
+
+        // finished before or stopped, and nothing half either way
+        building.IsCompleted.ShouldBeTrue();
+        Directory.Exists(TreeUnpacker.UnfinishedPath(_rig.Tree.UnpackedDirectory)).ShouldBeFalse();
+        Directory.Exists(_rig.Tree.UnpackedDirectory).ShouldBe(building.IsCompletedSuccessfully);
+    }
+}
