@@ -2,9 +2,12 @@ using FluentValidation;
 using MediatR;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
+using Starlight.Application.Abstractions.Snapshots;
 using Starlight.Application.Behaviours;
 using Starlight.Application.Delta;
+using Starlight.Application.Indexing;
 using Starlight.Application.Notify;
+using Starlight.Application.OnDemand;
 using Starlight.Application.Pull;
 
 namespace Starlight.Application;
@@ -37,12 +40,17 @@ public static class DependencyInjection
 
         AddDeferredSingleton<ImageResolver>(services);
         AddDeferredSingleton<LayerIndexer>(services);
+        AddDeferredSingleton<ImageAssembler>(services);
         AddDeferredSingleton<ImageIndexer>(services);
         AddDeferredSingleton<SharedNotifications>(services);
         AddDeferredSingleton<ImageShelf>(services);
         AddDeferredSingleton<ImageRegistrar>(services);
+        AddDeferredSingleton<ImageFetcher>(services);
         return services;
     }
+
+    /// <summary>Lets the snapshotter's images be fetched when they are first needed. After the ports are registered: it wraps IProvidedImages.</summary>
+    public static IServiceCollection AddOnDemandImages(this IServiceCollection services) => services.Decorate<IProvidedImages, OnDemandImages>();
 
     private static void AddDeferredSingleton<T>(IServiceCollection services)
         where T : class => services.AddSingleton(provider => ActivatorUtilities.CreateInstance<T>(provider));

@@ -37,6 +37,7 @@ internal static partial class DaemonHost
         builder.Services.AddProxyClient();
         builder.Services.AddContainerd(settings.ContainerdSocket);
         builder.Services.AddWorkerImages(layout, capabilities);
+        builder.Services.AddOnDemandImages();
         builder.Services.AddSnapshots(layout.SnapshotsDirectory, settings.MetadataPath);
         builder.Services.AddScoped<DaemonService>();
 

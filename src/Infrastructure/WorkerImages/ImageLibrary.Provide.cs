@@ -18,7 +18,7 @@ public sealed partial class ImageLibrary : IProvidedImages
 
         lock (_lock)
         {
-            return Task.FromResult(_trees.Values.Any(t => t.Record.ChainIds.Contains(chainId)));
+            return Task.FromResult(_chains.ContainsKey(chainId));
         }
     }
 
@@ -44,8 +44,14 @@ public sealed partial class ImageLibrary : IProvidedImages
 
     public async Task ReleaseAsync(string chainId, CancellationToken cancellationToken)
     {
-        if (!Digest.TryParse(chainId, out Digest digest) || Find(digest) is not { } tree)
+        if (!Digest.TryParse(chainId, out Digest digest))
         {
+            return;
+        }
+
+        if (Find(digest) is not { } tree)
+        {
+            ForgetChains([digest]);
             return;
         }
 
@@ -60,6 +66,7 @@ public sealed partial class ImageLibrary : IProvidedImages
             await reception.StopAsync();
         }
 
+        ForgetChains([digest]);
         await RemoveTreesAsync([tree]);
     }
 
