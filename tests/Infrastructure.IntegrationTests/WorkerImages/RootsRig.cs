@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging.Abstractions;
+using Starlight.Application.Abstractions.Images;
 using Starlight.Domain.Content;
 using Starlight.Domain.Trees;
 using Starlight.Infrastructure.Erofs;
@@ -24,7 +25,7 @@ internal sealed class RootsRig : IDisposable
         Board = new ArrivalBoard(Objects);
         byte[] image = ErofsWriter.Build(Files).ToArray();
         Tree = new WorkerTree(new TreeRecord([Digest.Of("chain"u8)], Digest.Of(image), Complete: false, 0), _scratch.Create("images/tree"));
-        File.WriteAllBytes(Tree.FilesystemImagePath, image);
+        System.IO.File.WriteAllBytes(Tree.FilesystemImagePath, image);
         Board.Expect(Contents);
     }
 
@@ -34,7 +35,7 @@ internal sealed class RootsRig : IDisposable
 
     public WorkerTree Tree { get; }
 
-    public FileTree Files { get; } = TreeMerger.Merge([[Dir("etc"), LayerEntries.File("etc/name", "starlight"), LayerEntries.File("other", "another content")]]).Value;
+    public FileTree Files { get; } = TreeMerger.Merge([[Dir("etc"), File("etc/name", "starlight"), LayerEntries.File("other", "another content")]]).Value;
 
     public IEnumerable<Digest> Contents => Files.Walk().Where(f => f.Inode.Size > 0).Select(f => f.Inode.Content);
 
@@ -45,7 +46,8 @@ internal sealed class RootsRig : IDisposable
     public OverlayRoots Overlays(MountMode mode, ErofsBacking erofs = ErofsBacking.File, bool earlyStart = true) =>
         new(new MountCapabilities(mode, erofs, earlyStart, []), Objects, earlyStart ? Gate : null, NullLogger<ImageLibrary>.Instance);
 
-    public UnpackedRoots Unpacked() => new(Objects, new ErofsFilesystemImages(), TimeProvider.System, NullLogger<ImageLibrary>.Instance);
+    /// <param name="filesystems">Null for the real one.</param>
+    public UnpackedRoots Unpacked(IFilesystemImages? filesystems = null) => new(Objects, filesystems ?? new ErofsFilesystemImages(), TimeProvider.System, NullLogger<ImageLibrary>.Instance);
 
     public void Deliver()
     {

@@ -1,5 +1,8 @@
+using Starlight.Application.Abstractions.Images;
 using Starlight.Application.Abstractions.Snapshots;
 using Starlight.Domain.SharedKernel;
+using Starlight.Domain.Trees;
+using Starlight.Infrastructure.Erofs;
 using Starlight.Infrastructure.Unpacking;
 using Starlight.Infrastructure.WorkerImages;
 using Starlight.TestKit;
@@ -34,12 +37,14 @@ public sealed class UnpackedRootsTests : IDisposable
     [Fact]
     public async Task Prepare_WhenTheWaitIsCancelled_GoesOnForTheOthers()
     {
-        using UnpackedRoots roots = _rig.Unpacked();
+        SlowImages images = new();
+        using UnpackedRoots roots = _rig.Unpacked(images);
         _rig.Complete();
         Task first = roots.PrepareAsync(_rig.Tree, CancellationToken.None);
 
         await Should.ThrowAsync<OperationCanceledException>(async () => await roots.PrepareAsync(_rig.Tree, new CancellationToken(canceled: true)));
 
+        images.Go.Set();
         await first;
         Directory.Exists(_rig.Tree.UnpackedDirectory).ShouldBeTrue();
     }
@@ -58,17 +63,36 @@ public sealed class UnpackedRootsTests : IDisposable
     }
 
     [Fact]
-    public async Task Release_WhileATreeIsBeingBuilt_EndsTheBuilding()
+    public async Task Release_WhileATreeIsBeingBuilt_StopsTheBuilding()
     {
-        using UnpackedRoots roots = _rig.Unpacked();
+        SlowImages images = new();
+        using UnpackedRoots roots = _rig.Unpacked(images);
         _rig.Complete();
         Task building = roots.PrepareAsync(_rig.Tree, CancellationToken.None);
 
-        await roots.ReleaseAsync(_rig.Tree);
+        Task released = roots.ReleaseAsync(_rig.Tree);
+        images.Go.Set();
+        await released;
 
-        // finished before or stopped, and nothing half either way
-        building.IsCompleted.ShouldBeTrue();
-        Directory.Exists(TreeUnpacker.UnfinishedPath(_rig.Tree.UnpackedDirectory)).ShouldBeFalse();
-        Directory.Exists(_rig.Tree.UnpackedDirectory).ShouldBe(building.IsCompletedSuccessfully);
+        await Should.ThrowAsync<OperationCanceledException>(() => building);
+        Directory.GetFileSystemEntries(_rig.Tree.Directory).ShouldBe([_rig.Tree.FilesystemImagePath]);
+    }
+
+    /// <summary>Does not give the tree until told to.</summary>
+    private sealed class SlowImages : IFilesystemImages
+    {
+        private readonly ErofsFilesystemImages _images = new();
+
+        public ManualResetEventSlim Go { get; } = new();
+
+        public ReadOnlyMemory<byte> Build(FileTree tree) => _images.Build(tree);
+
+        public FilesystemImageContents ReadContents(ReadOnlyMemory<byte> image) => _images.ReadContents(image);
+
+        public FileTree ReadTree(ReadOnlyMemory<byte> image)
+        {
+            Go.Wait();
+            return _images.ReadTree(image);
+        }
     }
 }
