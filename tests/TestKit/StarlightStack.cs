@@ -74,9 +74,12 @@ public sealed partial class StarlightStack : IAsyncDisposable
     /// <summary>What proxy and daemon have written so far.</summary>
     public string Logs => $"--- starlight-proxy\n{_proxy?.Log}--- starlight-daemon\n{_daemon?.Log}";
 
+    /// <summary>More arguments for the daemon, from its next start on.</summary>
+    public IReadOnlyList<string> DaemonArguments { get; set; } = [];
+
     public int DaemonPid => _daemon!.Pid;
 
-    public static async Task<StarlightStack> StartAsync((string User, string Password)? registryCredentials = null)
+    public static async Task<StarlightStack> StartAsync((string User, string Password)? registryCredentials = null, IReadOnlyList<string>? daemonArguments = null)
     {
         Requirements.Root();
         foreach (string program in new[] { "containerd", "runc", "docker-registry", "skopeo", "tar" })
@@ -84,7 +87,7 @@ public sealed partial class StarlightStack : IAsyncDisposable
             Requirements.Program(program);
         }
 
-        StarlightStack stack = new();
+        StarlightStack stack = new() { DaemonArguments = daemonArguments ?? [] };
         try
         {
             stack._registry = await RegistryServer.StartAsync(registryCredentials);
@@ -118,7 +121,7 @@ public sealed partial class StarlightStack : IAsyncDisposable
         _daemon = await ServerProgram.StartAsync(
             [
                 .. StarlightProgram.Daemon, "-c", _scratch["daemon.json"], "--fs-root", FsRoot, "--socket", SnapshotterSocket, "--daemon", DaemonSocket,
-                "--containerd", Containerd.Address, "--proxy", $"local,http,127.0.0.1:{Relay.Port}",
+                "--containerd", Containerd.Address, "--proxy", $"local,http,127.0.0.1:{Relay.Port}", .. DaemonArguments,
             ],
             line => line.Contains(" ready: ", StringComparison.Ordinal),
             s_startDeadline);

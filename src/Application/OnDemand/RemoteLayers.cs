@@ -176,7 +176,9 @@ internal sealed partial class RemoteLayers(
         }
 
         fetched.Value.Reception.Start();
-        return Result.Success;
+
+        // Where containers cannot start early, containerd's pull is to end when they can, like ours.
+        return images.SupportsEarlyStart ? Result.Success : await fetched.Value.Reception.Completion.WaitAsync(_stopping.Token);
     }
 
     /// <summary>What containerd unpacks must be what the proxy sent: a tag that was moved in between, or an image of another platform, is another chain.</summary>
