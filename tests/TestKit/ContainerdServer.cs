@@ -14,12 +14,17 @@ public sealed record ContainerdServerOptions
 
     public string SnapshotterName { get; init; } = "starlight";
 
-    /// <summary>Enables the CRI plugin, as Kubernetes uses it.</summary>
-    public bool EnableCri { get; init; }
+    /// <summary>Enables the CRI plugin, as Kubernetes uses it; null: it is not there.</summary>
+    public CriOptions? Cri { get; init; }
 
     /// <summary>Appended to the configuration (version 2).</summary>
     public string ExtraConfig { get; init; } = "";
 }
+
+/// <summary>The part of a Kubernetes node's configuration that is about images.</summary>
+/// <param name="Snapshotter">Where images go.</param>
+/// <param name="PauseImage">Image of a pod's first process.</param>
+public sealed record CriOptions(string Snapshotter, string PauseImage);
 
 /// <summary>
 /// A containerd of one test's own: own root, state, sockets and log below one temporary directory, so that it neither sees nor disturbs another. Needs root.
@@ -145,7 +150,7 @@ public sealed partial class ContainerdServer : IAsyncDisposable
     private string Configuration(ContainerdServerOptions options)
     {
         List<string> disabled = [.. new[] { "btrfs", "zfs", "aufs", "devmapper" }.Select(name => $"\"io.containerd.snapshotter.v1.{name}\"")];
-        if (!options.EnableCri)
+        if (options.Cri is null)
         {
             disabled.Add("\"io.containerd.grpc.v1.cri\"");
         }
@@ -156,6 +161,23 @@ public sealed partial class ContainerdServer : IAsyncDisposable
                [proxy_plugins.{options.SnapshotterName}]
                  type = "snapshot"
                  address = "{options.SnapshotterAddress}"
+               """;
+        string cri = options.Cri is null
+            ? ""
+            : $"""
+               [plugins."io.containerd.grpc.v1.cri"]
+                 sandbox_image = "{options.Cri.PauseImage}"
+                 restrict_oom_score_adj = true
+                 disable_apparmor = true
+                 [plugins."io.containerd.grpc.v1.cri".containerd]
+                   snapshotter = "{options.Cri.Snapshotter}"
+                   disable_snapshot_annotations = false
+                   default_runtime_name = "runc"
+                   [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
+                     runtime_type = "io.containerd.runc.v2"
+                 [plugins."io.containerd.grpc.v1.cri".cni]
+                   bin_dir = "{Path.Combine(Directory, "cni", "bin")}"
+                   conf_dir = "{Path.Combine(Directory, "cni", "conf")}"
                """;
         return $"""
                 version = 2
@@ -169,6 +191,7 @@ public sealed partial class ContainerdServer : IAsyncDisposable
                 [plugins."io.containerd.internal.v1.opt"]
                   path = "{Path.Combine(Directory, "opt")}"
                 {proxy}
+                {cri}
                 {options.ExtraConfig}
                 """;
     }
