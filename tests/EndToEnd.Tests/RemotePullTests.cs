@@ -27,7 +27,7 @@ public sealed class RemotePullTests(StackFixture fixture) : StackTest(fixture)
         (await Stack.RunAsync(reference, ["/bin/cat", "/zz/3"])).Length.ShouldBe(SampleImage.LargeFile);
 
         await Images.RemoveAsync(Stack, reference);
-        await Probe.UntilAsync(() => Stack.ContentsAsync().GetAwaiter().GetResult().ToString() == before.ToString(), "nothing is left of it");
+        await Worker.BecomesAsync(Stack, before);
     }
 
     [Fact]
@@ -45,6 +45,7 @@ public sealed class RemotePullTests(StackFixture fixture) : StackTest(fixture)
     [Fact]
     public async Task Pull_ByCommandAfterRpull_AndTheOtherWayRound_ShareTheImage()
     {
+        WorkerContents before = await Stack.ContentsAsync();
         string reference = await SampleImage.PushAsync(Stack, "rpull/both:1", 1, MoreLayers);
         await Stack.NotifyAsync(reference);
 
@@ -56,7 +57,7 @@ public sealed class RemotePullTests(StackFixture fixture) : StackTest(fixture)
 
         (await Stack.RunAsync(reference, ["/bin/cat", "/layer3"])).ShouldBe("3\n");
         await Images.RemoveAsync(Stack, reference);
-        await Probe.UntilAsync(() => Stack.ContentsAsync().GetAwaiter().GetResult().Trees.Count == 0, "nothing is left of it");
+        await Worker.BecomesAsync(Stack, before);
     }
 
     private async Task RpullAsync(string reference)

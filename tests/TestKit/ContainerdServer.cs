@@ -48,7 +48,12 @@ public sealed partial class ContainerdServer : IAsyncDisposable
     private readonly StringBuilder _log = new();
     private Process? _process;
 
-    private ContainerdServer(ContainerdServerOptions options) => File.WriteAllText(ConfigPath, Configuration(options));
+    private ContainerdServer(ContainerdServerOptions options)
+    {
+        // As /run/containerd has it: root of a user namespace is nobody here, and has to get to its container's root all the same.
+        _directory.UnixFileMode |= UnixFileMode.GroupExecute | UnixFileMode.OtherExecute;
+        File.WriteAllText(ConfigPath, Configuration(options));
+    }
 
     /// <summary>Everything of this containerd is below it.</summary>
     public string Directory => _directory.FullName;
