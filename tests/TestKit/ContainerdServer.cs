@@ -24,7 +24,10 @@ public sealed record ContainerdServerOptions
 /// <summary>The part of a Kubernetes node's configuration that is about images.</summary>
 /// <param name="Snapshotter">Where images go.</param>
 /// <param name="PauseImage">Image of a pod's first process.</param>
-public sealed record CriOptions(string Snapshotter, string PauseImage);
+/// <param name="Annotations">
+/// Whether the CRI plugin itself names the image to the snapshotter. If not, the transfer service does, through which the plugin pulls from containerd 2.1 on.
+/// </param>
+public sealed record CriOptions(string Snapshotter, string PauseImage, bool Annotations = true);
 
 /// <summary>
 /// A containerd of one test's own: own root, state, sockets and log below one temporary directory, so that it neither sees nor disturbs another. Needs root.
@@ -166,6 +169,14 @@ public sealed partial class ContainerdServer : IAsyncDisposable
                [proxy_plugins.{options.SnapshotterName}]
                  type = "snapshot"
                  address = "{options.SnapshotterAddress}"
+                 [proxy_plugins.{options.SnapshotterName}.exports]
+                   enable_remote_snapshot_annotations = "true"
+               [[plugins."io.containerd.transfer.v1.local".unpack_config]]
+                 platform = "linux"
+                 snapshotter = "overlayfs"
+               [[plugins."io.containerd.transfer.v1.local".unpack_config]]
+                 platform = "linux"
+                 snapshotter = "{options.SnapshotterName}"
                """;
         string cri = options.Cri is null
             ? ""
@@ -176,7 +187,7 @@ public sealed partial class ContainerdServer : IAsyncDisposable
                  disable_apparmor = true
                  [plugins."io.containerd.grpc.v1.cri".containerd]
                    snapshotter = "{options.Cri.Snapshotter}"
-                   disable_snapshot_annotations = false
+                   disable_snapshot_annotations = {(options.Cri.Annotations ? "false" : "true")}
                    default_runtime_name = "runc"
                    [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
                      runtime_type = "io.containerd.runc.v2"

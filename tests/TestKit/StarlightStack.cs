@@ -81,7 +81,8 @@ public sealed partial class StarlightStack : IAsyncDisposable
 
     /// <param name="registryCredentials">Null: anonymous; else the registry asks for them.</param>
     /// <param name="cri">With containerd's CRI plugin, as Kubernetes uses it, on this snapshotter.</param>
-    public static async Task<StarlightStack> StartAsync((string User, string Password)? registryCredentials = null, bool cri = false)
+    /// <param name="criAnnotations">See <see cref="CriOptions"/>.</param>
+    public static async Task<StarlightStack> StartAsync((string User, string Password)? registryCredentials = null, bool cri = false, bool criAnnotations = true)
     {
         Requirements.Root();
         foreach (string program in new[] { "containerd", "runc", "docker-registry", "skopeo", "tar" })
@@ -97,7 +98,7 @@ public sealed partial class StarlightStack : IAsyncDisposable
             stack._containerd = await ContainerdServer.StartAsync(new ContainerdServerOptions
             {
                 SnapshotterAddress = stack.SnapshotterSocket,
-                Cri = cri ? new CriOptions(Snapshotter, stack.PauseImage) : null,
+                Cri = cri ? new CriOptions(Snapshotter, stack.PauseImage, criAnnotations) : null,
             });
             await stack.StartDaemonAsync();
             return stack;
