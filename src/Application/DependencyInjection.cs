@@ -5,7 +5,9 @@ using Microsoft.Extensions.DependencyInjection.Extensions;
 using Starlight.Application.Abstractions.Snapshots;
 using Starlight.Application.Behaviours;
 using Starlight.Application.Delta;
+using Starlight.Application.Indexing;
 using Starlight.Application.Notify;
+using Starlight.Application.OnDemand;
 using Starlight.Application.Pull;
 
 namespace Starlight.Application;
@@ -38,6 +40,7 @@ public static class DependencyInjection
 
         AddDeferredSingleton<ImageResolver>(services);
         AddDeferredSingleton<LayerIndexer>(services);
+        AddDeferredSingleton<ImageAssembler>(services);
         AddDeferredSingleton<ImageIndexer>(services);
         AddDeferredSingleton<SharedNotifications>(services);
         AddDeferredSingleton<ImageShelf>(services);
@@ -46,8 +49,12 @@ public static class DependencyInjection
         return services;
     }
 
-    /// <summary>Lets the snapshotter's questions about unknown layers begin pulls. After the adapter of <see cref="IProvidedImages"/>, and after <see cref="AddApplication"/>.</summary>
-    public static IServiceCollection AddRemoteLayers(this IServiceCollection services) => services.Decorate<IProvidedImages, RemoteLayers.RemoteLayers>();
+    /// <summary>
+    /// Lets what the snapshotter is asked for be fetched when it is first asked for. After the adapter of <see cref="IProvidedImages"/>, which this wraps, and after
+    /// <see cref="AddApplication"/>.
+    /// </summary>
+    public static IServiceCollection AddOnDemandImages(this IServiceCollection services) =>
+        services.Decorate<IProvidedImages, MissingTrees>().Decorate<IProvidedImages, RemoteLayers>();
 
     private static void AddDeferredSingleton<T>(IServiceCollection services)
         where T : class => services.AddSingleton(provider => ActivatorUtilities.CreateInstance<T>(provider));

@@ -77,12 +77,17 @@ public sealed partial class StarlightStack : IAsyncDisposable
     /// <summary>What proxy and daemon have written so far.</summary>
     public string Logs => $"--- starlight-proxy\n{_proxy?.Log}--- starlight-daemon\n{_daemon?.Log}";
 
+    /// <summary>More arguments for the daemon, from its next start on.</summary>
+    public IReadOnlyList<string> DaemonArguments { get; set; } = [];
+
     public int DaemonPid => _daemon!.Pid;
 
     /// <param name="registryCredentials">Null: anonymous; else the registry asks for them.</param>
     /// <param name="cri">With containerd's CRI plugin, as Kubernetes uses it, on this snapshotter.</param>
     /// <param name="criAnnotations">See <see cref="CriOptions"/>.</param>
-    public static async Task<StarlightStack> StartAsync((string User, string Password)? registryCredentials = null, bool cri = false, bool criAnnotations = true)
+    /// <param name="daemonArguments">See <see cref="DaemonArguments"/>.</param>
+    public static async Task<StarlightStack> StartAsync(
+        (string User, string Password)? registryCredentials = null, bool cri = false, bool criAnnotations = true, IReadOnlyList<string>? daemonArguments = null)
     {
         Requirements.Root();
         foreach (string program in new[] { "containerd", "runc", "docker-registry", "skopeo", "tar" })
@@ -90,7 +95,7 @@ public sealed partial class StarlightStack : IAsyncDisposable
             Requirements.Program(program);
         }
 
-        StarlightStack stack = new();
+        StarlightStack stack = new() { DaemonArguments = daemonArguments ?? [] };
         try
         {
             stack._registry = await RegistryServer.StartAsync(registryCredentials);
@@ -128,7 +133,7 @@ public sealed partial class StarlightStack : IAsyncDisposable
         _daemon = await ServerProgram.StartAsync(
             [
                 .. StarlightProgram.Daemon, "-c", _scratch["daemon.json"], "--fs-root", FsRoot, "--socket", SnapshotterSocket, "--daemon", DaemonSocket,
-                "--containerd", Containerd.Address, "--proxy", $"local,http,127.0.0.1:{Relay.Port}",
+                "--containerd", Containerd.Address, "--proxy", $"local,http,127.0.0.1:{Relay.Port}", .. DaemonArguments,
             ],
             line => line.Contains(" ready: ", StringComparison.Ordinal),
             s_startDeadline);

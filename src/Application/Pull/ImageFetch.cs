@@ -72,7 +72,7 @@ internal sealed partial class ImageFetch(IProxyClient proxies, IWorkerImages lib
         for (int i = 0; i < delta.Images.Count; i++)
         {
             Result<CheckedImage> image = i < bundle.Images.Count
-                ? ImageCheck.Check(delta.Images[i], delta.Platform, bundle.Images[i])
+                ? ImageCheck.Check(delta.Images[i], delta.Platform, bundle.Images[i], delta.Layers)
                 : new Error("Bundle.Incomplete", $"the proxy's answer has {bundle.Images.Count} of {delta.Images.Count} images: update the proxy", ErrorKind.DataCorrupt);
             if (!image.IsSuccess)
             {

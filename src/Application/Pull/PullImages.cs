@@ -16,7 +16,9 @@ namespace Starlight.Application.Pull;
 /// <param name="ProfileName">Proxy profile; null or empty for the default.</param>
 /// <param name="Namespace">containerd namespace.</param>
 /// <param name="Platform">Null for this machine's.</param>
-/// <param name="WaitForContents">True to return only when everything has arrived (<c>--disable-early-start</c>).</param>
+/// <param name="WaitForContents">
+/// True to return only when everything has arrived (<c>--disable-early-start</c>). A worker that cannot start containers early always waits.
+/// </param>
 /// <param name="Progress">Receives stages and bytes while the command runs.</param>
 public sealed record PullImagesCommand(
     IReadOnlyList<ImageReference> References,
@@ -80,7 +82,7 @@ internal sealed class PullImagesValidator : AbstractValidator<PullImagesCommand>
 /// <item>check every document against the digest that names it;</item>
 /// <item>hand the bundle to the worker's image library;</item>
 /// <item>make manifest, configuration, snapshots and image known to containerd, under a lease;</item>
-/// <item>start taking contents, and return, or wait for them if told so.</item>
+/// <item>start taking contents, and return, or wait for them if told so or if containers cannot start before on this worker.</item>
 /// </list>
 /// A failure at any step undoes the ones before.
 /// </summary>
@@ -136,7 +138,7 @@ internal sealed class PullImagesHandler(
 
             // 6. contents
             reception.Start();
-            if (request.WaitForContents)
+            if (request.WaitForContents || !library.SupportsEarlyStart)
             {
                 Result done = await WaitAsync(reception, request.Progress, cancellationToken);
                 if (!done.IsSuccess)
@@ -174,9 +176,11 @@ internal sealed class PullImagesHandler(
     {
         using PeriodicTimer timer = new(ProgressInterval, time);
         Task<Result> completion = reception.Completion;
+        string receiving = library.SupportsEarlyStart ? "receiving contents" : "receiving contents (containers cannot start before on this worker: see 'ctr-starlight version')";
         while (!completion.IsCompleted)
         {
-            progress?.Report(new PullProgress(PullStage.Receiving, "receiving contents", reception.Progress));
+            ReceptionProgress now = reception.Progress;
+            progress?.Report(new PullProgress(PullStage.Receiving, now.Building ? "building the directory tree" : receiving, now));
             await Task.WhenAny(completion, timer.WaitForNextTickAsync(cancellationToken).AsTask());
             cancellationToken.ThrowIfCancellationRequested();
         }

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using System.Net;
 using System.Net.Http.Headers;
 using System.Text;
@@ -22,6 +23,7 @@ public sealed class StarlightProxyClient : IProxyClient, IDisposable
     internal const string Protocol = "1";
 
     private const string ProtocolHeader = "Starlight-Protocol";
+    private const string LayersHeader = "Starlight-Layers";
     private const string VersionHeader = "Starlight-Version";
     private const string NdJson = "application/x-ndjson";
 
@@ -135,6 +137,11 @@ public sealed class StarlightProxyClient : IProxyClient, IDisposable
             query.Append("&from=").Append(Uri.EscapeDataString(image.Reference.WithDigest(image.ManifestDigest).ToString()));
         }
 
+        if (delta.Layers is { } layers)
+        {
+            query.Append(CultureInfo.InvariantCulture, $"&layers={layers}");
+        }
+
         using HttpRequestMessage request = Request(proxy, HttpMethod.Get, query.ToString());
         if (tag is not null && offset > 0)
         {
@@ -142,7 +149,14 @@ public sealed class StarlightProxyClient : IProxyClient, IDisposable
             request.Headers.IfRange = new RangeConditionHeaderValue(tag);
         }
 
-        return await SendAsync(proxy, request, patience, cancellationToken);
+        HttpResponseMessage response = await SendAsync(proxy, request, patience, cancellationToken);
+        if (delta.Layers is { } asked && (!response.Headers.TryGetValues(LayersHeader, out IEnumerable<string>? sent) || sent.First() != asked.ToString(CultureInfo.InvariantCulture)))
+        {
+            response.Dispose();
+            throw ProxyErrors.NoLayers(proxy);
+        }
+
+        return response;
     }
 
     private async Task<string> PingOnceAsync(ProxyProfile proxy, CancellationToken cancellationToken)

@@ -1,11 +1,12 @@
 using Starlight.Application.Abstractions.Proxies;
+using Starlight.Application.Abstractions.Worker;
 using Starlight.Domain.Content;
-using Starlight.Domain.Images;
 using Starlight.Domain.Proxies;
-using Starlight.Domain.References;
 using Starlight.Domain.SharedKernel;
 using Starlight.Infrastructure.Mounts;
 using Starlight.Infrastructure.ProxyClient;
+using Starlight.Infrastructure.Snapshots;
+using Starlight.Infrastructure.Unpacking;
 
 namespace Starlight.Infrastructure.WorkerImages;
 
@@ -23,10 +24,10 @@ public sealed partial class ImageLibrary
     /// <summary>Goes on receiving what was incomplete when the daemon last stopped, and removes contents that no image needs. Returns at once.</summary>
     public void ResumeInterrupted(IProxyProfiles profiles, IProxyClient proxies)
     {
-        ILookup<Digest, ImageRecord> images = _records.Images().ToLookup(i => i.ChainId);
-        foreach (WorkerTree tree in Others([]).Where(t => !t.Complete && images.Contains(t.ChainId)))
+        foreach (WorkerTree tree in Others([]).Where(t => !t.Complete && _chains.ContainsKey(t.ChainId)))
         {
-            _resuming.Add(Task.Run(() => ResumeAsync(tree, images[tree.ChainId].First(), profiles, proxies, _stopping.Token)));
+            tree.Resuming = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            _resuming.Add(Task.Run(() => ResumeAsync(tree, SourceOf(_chains[tree.ChainId]), profiles, proxies, _stopping.Token)));
         }
 
         _resuming.Add(Task.Run(SweepAsync));
@@ -47,12 +48,6 @@ public sealed partial class ImageLibrary
             await reception.StopAsync();
         }
 
-        // Containers keep their own reference to the filesystem images: taking our mount points away does not disturb them.
-        foreach (WorkerTree tree in Others([]))
-        {
-            Unmount(tree);
-        }
-
         _records.Dispose();
         _registering.Dispose();
         _stopping.Dispose();
@@ -61,11 +56,15 @@ public sealed partial class ImageLibrary
     /// <summary>Reads the records; what is not in them goes from the disk, what is not on the disk goes from them.</summary>
     private void Load()
     {
-        HashSet<string> mounted = [.. MountTable.Read().Select(m => m.MountPoint)];
+        // What a killed daemon left: made anew when needed, in the mode of this one. Running containers have their own reference to each layer.
+        if (MountTable.DetachBelow(_imagesDirectory) is > 0 and int detached)
+        {
+            LibraryLog.LeftoversDetached(_logger, detached);
+        }
+
         foreach (TreeRecord record in _records.Trees())
         {
             WorkerTree tree = new(record, DirectoryOf(record.ChainId));
-            tree.Mounted = mounted.Contains(tree.MountPoint);
             tree.Touched = _time.GetTimestamp();
             try
             {
@@ -87,16 +86,20 @@ public sealed partial class ImageLibrary
             }
         }
 
+        foreach (ChainRecord chain in _records.Chains())
+        {
+            _chains.Add(chain.ChainId, chain);
+        }
+
         HashSet<string> known = [.. _trees.Values.Select(t => t.Directory)];
         foreach (string directory in Directory.EnumerateDirectories(_imagesDirectory).Where(d => !known.Contains(d)))
         {
-            string mountPoint = Path.Combine(directory, "mnt");
-            if (mounted.Contains(mountPoint))
-            {
-                ErofsMounts.Unmount(mountPoint);
-            }
-
             DeleteDirectory(directory);
+        }
+
+        foreach (WorkerTree tree in _trees.Values)
+        {
+            DeleteDirectory(TreeUnpacker.UnfinishedPath(tree.UnpackedDirectory));
         }
 
         LibraryLog.Loaded(_logger, _trees.Count, _trees.Values.Count(t => !t.Complete));
@@ -105,22 +108,41 @@ public sealed partial class ImageLibrary
     private IEnumerable<Digest> Missing(IReadOnlyList<ContentRef> contents) =>
         contents.Select(c => c.Digest).Where(d => !_objects.Contains(d));
 
-    private async Task ResumeAsync(WorkerTree tree, ImageRecord image, IProxyProfiles profiles, IProxyClient proxies, CancellationToken cancellationToken)
+    private async Task ResumeAsync(WorkerTree tree, ChainSource source, IProxyProfiles profiles, IProxyClient proxies, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await ResumeOnceReachableAsync(tree, source, profiles, proxies, cancellationToken);
+        }
+        finally
+        {
+            TaskCompletionSource? resuming;
+            lock (_lock)
+            {
+                (resuming, tree.Resuming) = (tree.Resuming, null);
+            }
+
+            resuming?.SetResult();
+        }
+    }
+
+    private async Task ResumeOnceReachableAsync(WorkerTree tree, ChainSource source, IProxyProfiles profiles, IProxyClient proxies, CancellationToken cancellationToken)
     {
         TimeSpan pause = FirstResumePause;
         IReadOnlyList<Digest> promised = [.. Missing(ContentsOf(tree))];
-        while (!cancellationToken.IsCancellationRequested)
+
+        // An image may be removed while its proxy cannot be reached.
+        while (!cancellationToken.IsCancellationRequested && Find(tree.ChainId) == tree)
         {
             try
             {
-                ProxyProfile proxy = profiles.Find(image.ProxyProfile).Value;
-                ImageReference reference = ImageReference.Parse(image.Reference).Value.WithDigest(image.ManifestDigest);
-                DeltaRequest request = new([reference], Platform.Parse(image.Platform).Value, FindBases([reference]));
+                ProxyProfile proxy = profiles.Find(source.ProxyProfile).Value;
+                DeltaRequest request = new([source.Image], source.Platform, FindBases([source.Image]), source.Layers);
                 IncomingBundle bundle = (IncomingBundle)await proxies.RequestDeltaAsync(proxy, request, cancellationToken);
                 if (bundle.Images[0].FilesystemDigest != tree.Record.FilesystemDigest)
                 {
                     await bundle.DisposeAsync();
-                    throw new FailureException(new Error("Image.Mismatch", $"the proxy now has another tree for {reference}: remove the image and pull it again", ErrorKind.DataCorrupt));
+                    throw new FailureException(new Error("Image.Mismatch", $"the proxy now has another tree for {source.Image}: remove the image and pull it again", ErrorKind.DataCorrupt));
                 }
 
                 ImageReception reception = new(bundle, _objects, _board, [tree], FinishedAsync, _time, _logger);
@@ -142,7 +164,7 @@ public sealed partial class ImageLibrary
             }
             catch (FailureException e)
             {
-                LibraryLog.ResumeFailed(_logger, image.Reference, e.Error.Message, (long)pause.TotalMilliseconds);
+                LibraryLog.ResumeFailed(_logger, source.Image.ToString(), e.Error.Message, (long)pause.TotalMilliseconds);
                 await Task.Delay(pause, _time, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
                 pause = TimeSpan.FromTicks(Math.Min(pause.Ticks * 2, LongestResumePause.Ticks));
             }
@@ -177,7 +199,7 @@ public sealed partial class ImageLibrary
                 }
 
                 _records.Remove(tree.ChainId);
-                Unmount(tree);
+                await _roots.ReleaseAsync(tree);
                 (int objects, long bytes) = (0, 0L);
                 foreach (ContentRef content in ContentsOf(tree))
                 {
@@ -245,39 +267,15 @@ public sealed partial class ImageLibrary
         }
     }
 
-    private void Unmount(WorkerTree tree)
-    {
-        lock (_mounting)
-        {
-            if (!tree.Mounted)
-            {
-                return;
-            }
-
-            try
-            {
-                ErofsMounts.Unmount(tree.MountPoint);
-                tree.Mounted = false;
-            }
-            catch (FailureException e)
-            {
-                LibraryLog.RemovalFailed(_logger, tree.MountPoint, e.Error.Message);
-            }
-        }
-    }
-
     private void DeleteDirectory(string directory)
     {
         try
         {
-            if (Directory.Exists(directory))
-            {
-                Directory.Delete(directory, recursive: true);
-            }
+            DirectoryTree.Delete(directory);
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        catch (FailureException e)
         {
-            LibraryLog.RemovalFailed(_logger, directory, e.Message);
+            LibraryLog.RemovalFailed(_logger, directory, e.Error.Message);
         }
     }
 }

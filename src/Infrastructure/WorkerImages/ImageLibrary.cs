@@ -3,11 +3,10 @@ using Starlight.Application.Abstractions.Images;
 using Starlight.Application.Abstractions.Proxies;
 using Starlight.Application.Abstractions.Worker;
 using Starlight.Domain.Content;
+using Starlight.Domain.Images;
 using Starlight.Domain.Proxies;
 using Starlight.Domain.References;
 using Starlight.Domain.SharedKernel;
-using Starlight.Infrastructure.Fuse;
-using Starlight.Infrastructure.Mounts;
 using Starlight.Infrastructure.Objects;
 using Starlight.Infrastructure.ProxyClient;
 
@@ -26,23 +25,26 @@ public sealed partial class ImageLibrary : IWorkerImages, IAsyncDisposable
     private readonly ImageRecords _records;
     private readonly ObjectStore _objects;
     private readonly ArrivalBoard _board;
-    private readonly ArrivalGate _gate;
+    private readonly ITreeRoots _roots;
     private readonly IFilesystemImages _filesystems;
     private readonly TimeProvider _time;
     private readonly ILogger<ImageLibrary> _logger;
 
-    /// <summary>Guards the two dictionaries and the state of every tree; never held across input or output but for short metadata writes.</summary>
+    /// <summary>Guards the dictionaries and the state of every tree; never held across input or output but for short metadata writes.</summary>
     private readonly Lock _lock = new();
     private readonly Dictionary<Digest, WorkerTree> _trees = [];
+
+    /// <summary>Chains that can be provided, with a tree or without one.</summary>
+    private readonly Dictionary<Digest, ChainRecord> _chains = [];
 
     /// <summary>One pull at a time registers its trees: a second pull of the same image then finds the first's and joins it.</summary>
     private readonly SemaphoreSlim _registering = new(1, 1);
 
-    public ImageLibrary(
+    internal ImageLibrary(
         WorkerLayout layout,
         ObjectStore objects,
         ArrivalBoard board,
-        ArrivalGate gate,
+        ITreeRoots roots,
         IFilesystemImages filesystems,
         TimeProvider time,
         ILogger<ImageLibrary> logger)
@@ -52,12 +54,14 @@ public sealed partial class ImageLibrary : IWorkerImages, IAsyncDisposable
         _records = new ImageRecords(layout.ImagesDatabase);
         _objects = objects;
         _board = board;
-        _gate = gate;
+        _roots = roots;
         _filesystems = filesystems;
         _time = time;
         _logger = logger;
         Load();
     }
+
+    public bool SupportsEarlyStart => _roots.SupportsEarlyStart;
 
     public IReadOnlyList<BaseImage> FindBases(IReadOnlyList<ImageReference> wanted)
     {
@@ -109,8 +113,8 @@ public sealed partial class ImageLibrary : IWorkerImages, IAsyncDisposable
                     return new Error("Bundle.BaseIncomplete", $"the proxy left out {missing}, which is not on this worker", ErrorKind.FailedPrecondition);
                 }
 
-                List<WorkerTree> added = await AddTreesAsync(proxy, request, incoming, images, cancellationToken);
-                ImageReception reception = new(incoming, _objects, _board, TreesOf(images), FinishedAsync, _time, _logger) { Abandoned = _ => RemoveTreesAsync(added) };
+                Added added = await AddTreesAsync(proxy, request, incoming, images, cancellationToken);
+                ImageReception reception = new(incoming, _objects, _board, TreesOf(images), FinishedAsync, _time, _logger) { Abandoned = _ => TakeBackAsync(added) };
                 lock (_lock)
                 {
                     foreach (WorkerTree tree in reception.Trees.Where(t => !t.Complete && t.Reception is null))
@@ -137,6 +141,17 @@ public sealed partial class ImageLibrary : IWorkerImages, IAsyncDisposable
             }
         }
     }
+
+    public ChainSource? FindMissingTree(Digest chainId)
+    {
+        lock (_lock)
+        {
+            return _trees.ContainsKey(chainId) || !_chains.TryGetValue(chainId, out ChainRecord? chain) ? null : SourceOf(chain);
+        }
+    }
+
+    private static ChainSource SourceOf(ChainRecord chain) => new(
+        chain.ProxyProfile, ImageReference.Parse(chain.Reference).Value.WithDigest(chain.ManifestDigest), Platform.Parse(chain.Platform).Value, chain.Layers);
 
     private bool IsComplete(Digest chainId)
     {
@@ -200,20 +215,28 @@ public sealed partial class ImageLibrary : IWorkerImages, IAsyncDisposable
     }
 
     /// <summary>Writes what is new to disk, then to the records, then to memory: a crash in between leaves files that the next start removes.</summary>
-    private async Task<List<WorkerTree>> AddTreesAsync(ProxyProfile proxy, DeltaRequest request, IncomingBundle bundle, IReadOnlyList<IncomingImage> images, CancellationToken cancellationToken)
+    private async Task<Added> AddTreesAsync(ProxyProfile proxy, DeltaRequest request, IncomingBundle bundle, IReadOnlyList<IncomingImage> images, CancellationToken cancellationToken)
     {
         long now = _time.GetUtcNow().ToUnixTimeMilliseconds();
-        List<WorkerTree> added = [];
+        List<WorkerTree> trees = [];
         List<ImageRecord> records = [];
+        List<ChainRecord> chains = [];
         try
         {
             for (int i = 0; i < images.Count; i++)
             {
                 IncomingImage image = images[i];
-                records.Add(new ImageRecord(image.Reference.ToString(), image.ManifestDigest, image.TopChainId, proxy.Name, request.Platform.ToString(), now));
+                if (request.Layers is null)
+                {
+                    // part of an image is no image: the chain it is the tree of is known already
+                    ImageRecord record = new(image.Reference.ToString(), image.ManifestDigest, image.TopChainId, proxy.Name, request.Platform.ToString(), now);
+                    records.Add(record);
+                    chains.AddRange(ChainRecord.AllOf(record, image.ChainIds));
+                }
+
                 lock (_lock)
                 {
-                    if (_trees.ContainsKey(image.TopChainId) || added.Exists(t => t.ChainId == image.TopChainId))
+                    if (_trees.ContainsKey(image.TopChainId) || trees.Exists(t => t.ChainId == image.TopChainId))
                     {
                         continue;
                     }
@@ -224,16 +247,16 @@ public sealed partial class ImageLibrary : IWorkerImages, IAsyncDisposable
                     Contents = bundle.ImageContents[i],
                     Touched = _time.GetTimestamp(),
                 };
-                added.Add(tree);
+                trees.Add(tree);
                 Directory.CreateDirectory(tree.Directory);
                 await FilesystemImageFile.WriteAsync(tree.FilesystemImagePath, bundle.Images[i].FilesystemImage, cancellationToken);
             }
 
-            _records.Add([.. added.Select(t => t.Record)], records);
+            _records.Add([.. trees.Select(t => t.Record)], records, chains);
         }
         catch
         {
-            foreach (WorkerTree tree in added)
+            foreach (WorkerTree tree in trees)
             {
                 DeleteDirectory(tree.Directory);
             }
@@ -241,19 +264,48 @@ public sealed partial class ImageLibrary : IWorkerImages, IAsyncDisposable
             throw;
         }
 
+        List<Digest> newChains = [];
         lock (_lock)
         {
-            foreach (WorkerTree tree in added)
+            foreach (WorkerTree tree in trees)
             {
                 _trees.Add(tree.ChainId, tree);
             }
+
+            foreach (ChainRecord chain in chains)
+            {
+                if (!_chains.ContainsKey(chain.ChainId))
+                {
+                    newChains.Add(chain.ChainId);
+                }
+
+                _chains[chain.ChainId] = chain;
+            }
         }
 
-        return added;
+        return new Added(trees, newChains);
     }
 
-    /// <summary>A reception has ended.</summary>
-    private Task FinishedAsync(ImageReception reception, Result outcome)
+    private async Task TakeBackAsync(Added added)
+    {
+        ForgetChains(added.Chains);
+        await RemoveTreesAsync(added.Trees);
+    }
+
+    private void ForgetChains(IReadOnlyCollection<Digest> chainIds)
+    {
+        _records.RemoveChains(chainIds);
+        lock (_lock)
+        {
+            foreach (Digest chainId in chainIds)
+            {
+                _chains.Remove(chainId);
+            }
+        }
+    }
+
+    /// <summary>A reception has ended. Where containers cannot start early it succeeds only when they can start.</summary>
+    private async Task<Result> FinishedAsync(ImageReception reception, Result outcome)
     {
         if (outcome.IsSuccess)
         {
@@ -273,7 +325,30 @@ public sealed partial class ImageLibrary : IWorkerImages, IAsyncDisposable
             }
         }
 
-        return Task.CompletedTask;
+        return outcome.IsSuccess && !SupportsEarlyStart ? await PrepareAsync(reception) : outcome;
+    }
+
+    private async Task<Result> PrepareAsync(ImageReception reception)
+    {
+        reception.Building = true;
+        try
+        {
+            foreach (WorkerTree tree in reception.Trees)
+            {
+                await _roots.PrepareAsync(tree, reception.Stopping);
+            }
+
+            return Result.Success;
+        }
+        catch (FailureException e)
+        {
+            LibraryLog.ReceptionFailed(_logger, string.Join(", ", reception.Trees.Select(t => t.ChainId)), e.Error.Message);
+            return e.Error;
+        }
+        catch (OperationCanceledException)
+        {
+            return new Error("Pull.Stopped", "building the directory tree was stopped", ErrorKind.Cancelled);
+        }
     }
 
     private string DirectoryOf(Digest chainId) => Path.Combine(_imagesDirectory, chainId.Hex);
@@ -289,4 +364,7 @@ public sealed partial class ImageLibrary : IWorkerImages, IAsyncDisposable
 
         public Task AbandonAsync() => Task.CompletedTask;
     }
+
+    /// <summary>What a reception made known that was not known before.</summary>
+    private sealed record Added(IReadOnlyList<WorkerTree> Trees, IReadOnlyCollection<Digest> Chains);
 }

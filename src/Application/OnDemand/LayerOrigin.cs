@@ -2,7 +2,7 @@ using Starlight.Domain.Content;
 using Starlight.Domain.References;
 using Starlight.Domain.SharedKernel;
 
-namespace Starlight.Application.RemoteLayers;
+namespace Starlight.Application.OnDemand;
 
 /// <summary>
 /// Which image a layer is prepared for, as the labels of a Prepare tell. Two vocabularies are in use:

@@ -3,6 +3,7 @@ using NSubstitute;
 using Starlight.Application.Abstractions.Proxies;
 using Starlight.Application.Abstractions.Snapshots;
 using Starlight.Application.Abstractions.Worker;
+using Starlight.Application.OnDemand;
 using Starlight.Application.Pull;
 using Starlight.Application.UnitTests.Pull;
 using Starlight.Domain.Content;
@@ -11,7 +12,7 @@ using Starlight.Domain.Proxies;
 using Starlight.Domain.SharedKernel;
 using Starlight.TestKit;
 
-namespace Starlight.Application.UnitTests.RemoteLayers;
+namespace Starlight.Application.UnitTests.OnDemand;
 
 /// <summary>Who asks the proxy, how often, and what an answer means. The image has three layers.</summary>
 public sealed class RemoteLayersTests : IAsyncDisposable
@@ -31,7 +32,7 @@ public sealed class RemoteLayersTests : IAsyncDisposable
     private readonly IImageReception _reception = Substitute.For<IImageReception>();
     private readonly InstantTime _time = new();
     private readonly List<DeltaRequest> _asked = [];
-    private readonly Application.RemoteLayers.RemoteLayers _layers;
+    private readonly RemoteLayers _layers;
 
     /// <summary>What the proxy does with a request; by default it sends the image.</summary>
     private Func<CancellationToken, Task<IIncomingBundle>> _answer;
@@ -42,6 +43,7 @@ public sealed class RemoteLayersTests : IAsyncDisposable
         _answer = _ => Task.FromResult(_bundle);
         _profiles.Find(default).ReturnsForAnyArgs(ProxyProfile.Create("p", "http", "proxy", null, null).Value);
         _images.FindBases(default!).ReturnsForAnyArgs([]);
+        _images.SupportsEarlyStart.Returns(true);
         _bundle.Images.Returns([SampleImage.Bundle(Manifest, Config)]);
         _bundle.ImageContents.Returns([[]]);
         _bundle.Contents.Returns([]);
@@ -60,8 +62,8 @@ public sealed class RemoteLayersTests : IAsyncDisposable
             return Result<IImageReception>.Success(_reception);
         });
         _library.ProvidesAsync(default!, default).ReturnsForAnyArgs(_ => Task.FromResult(_here));
-        _layers = new Application.RemoteLayers.RemoteLayers(
-            _library, _images, new ImageFetch(_proxy, _images, NullLogger<ImageFetch>.Instance), _profiles, _time, NullLogger<Application.RemoteLayers.RemoteLayers>.Instance);
+        _layers = new RemoteLayers(
+            _library, _images, new ImageFetch(_proxy, _images, NullLogger<ImageFetch>.Instance), _profiles, _time, NullLogger<RemoteLayers>.Instance);
     }
 
     public ValueTask DisposeAsync() => _layers.DisposeAsync();
@@ -74,6 +76,21 @@ public sealed class RemoteLayersTests : IAsyncDisposable
         _asked.ShouldHaveSingleItem().Images.ShouldHaveSingleItem().ToString().ShouldBe($"reg.example.com/app:1@{Digest.Of(Manifest)}");
         _asked[0].AnswerWithin.ShouldNotBeNull();
         _reception.Received(1).Start();
+    }
+
+    [Fact]
+    public async Task Provides_WhereContainersCannotStartEarly_AnswersWhenTheyCan()
+    {
+        TaskCompletionSource<Result> received = new();
+        _reception.Completion.Returns(received.Task);
+        _images.SupportsEarlyStart.Returns(false);
+        Task<bool> question = AskAsync(0);
+        await Probe.UntilAsync(() => _here, "the image is being received");
+        question.IsCompleted.ShouldBeFalse();
+
+        received.SetResult(Result.Success);
+
+        (await question).ShouldBeTrue();
     }
 
     [Fact]

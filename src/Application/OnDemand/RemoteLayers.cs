@@ -8,7 +8,7 @@ using Starlight.Domain.Images;
 using Starlight.Domain.Proxies;
 using Starlight.Domain.SharedKernel;
 
-namespace Starlight.Application.RemoteLayers;
+namespace Starlight.Application.OnDemand;
 
 /// <summary>
 /// Pulls that nobody commanded: containerd pulls an image in its own way and asks its snapshotter for each layer whether that can be had without an unpack. The first such
@@ -24,7 +24,8 @@ namespace Starlight.Application.RemoteLayers;
 /// Everything but the question is the library's.
 /// </summary>
 internal sealed partial class RemoteLayers(
-    IProvidedImages library, IWorkerImages images, ImageFetch fetch, IProxyProfiles profiles, TimeProvider time, ILogger<RemoteLayers> logger) : IProvidedImages, IAsyncDisposable
+    IProvidedImages library, IWorkerImages images, ImageFetch fetch, IProxyProfiles profiles, TimeProvider time, ILogger<RemoteLayers> logger)
+    : ProvidedImagesDecorator(library), IAsyncDisposable
 {
     /// <summary>
     /// A proxy answers from memory within a round trip; planning from a cold database takes a second at most. One that takes longer is down or overloaded, and the ordinary
@@ -43,10 +44,10 @@ internal sealed partial class RemoteLayers(
     private readonly CancellationTokenSource _stopping = new();
     private int _disposed;
 
-    public async Task<bool> ProvidesAsync(RemoteLayerRequest request, CancellationToken cancellationToken)
+    public override async Task<bool> ProvidesAsync(RemoteLayerRequest request, CancellationToken cancellationToken)
     {
         // 1. 2.
-        if (await library.ProvidesAsync(request, cancellationToken))
+        if (await base.ProvidesAsync(request, cancellationToken))
         {
             return true;
         }
@@ -65,19 +66,8 @@ internal sealed partial class RemoteLayers(
         await pull.WaitAsync(cancellationToken);
 
         // 5.
-        return await library.ProvidesAsync(request, cancellationToken);
+        return await base.ProvidesAsync(request, cancellationToken);
     }
-
-    public Task<Result<RootFilesystemLayers>> AttachAsync(string chainId, string snapshotKey, CancellationToken cancellationToken) =>
-        library.AttachAsync(chainId, snapshotKey, cancellationToken);
-
-    public void Detach(string snapshotKey) => library.Detach(snapshotKey);
-
-    public Task ReleaseAsync(string chainId, CancellationToken cancellationToken) => library.ReleaseAsync(chainId, cancellationToken);
-
-    public Task<(long Size, long Inodes)> UsageAsync(string chainId, CancellationToken cancellationToken) => library.UsageAsync(chainId, cancellationToken);
-
-    public IReadOnlyList<string> ListQuiet(TimeSpan quiet) => library.ListQuiet(quiet);
 
     /// <summary>Ends running pulls. The library, which they use, is still there: it is disposed later, because it was there earlier.</summary>
     public async ValueTask DisposeAsync()
@@ -186,7 +176,9 @@ internal sealed partial class RemoteLayers(
         }
 
         fetched.Value.Reception.Start();
-        return Result.Success;
+
+        // Where containers cannot start early, containerd's pull is to end when they can, like ours.
+        return images.SupportsEarlyStart ? Result.Success : await fetched.Value.Reception.Completion.WaitAsync(_stopping.Token);
     }
 
     /// <summary>What containerd unpacks must be what the proxy sent: a tag that was moved in between, or an image of another platform, is another chain.</summary>

@@ -1,7 +1,7 @@
-using Starlight.Application.RemoteLayers;
+using Starlight.Application.OnDemand;
 using Starlight.Domain.Content;
 
-namespace Starlight.Application.UnitTests.RemoteLayers;
+namespace Starlight.Application.UnitTests.OnDemand;
 
 public sealed class LayerOriginTests
 {
