@@ -18,7 +18,9 @@ namespace Starlight.Application.Pull;
 /// <param name="ProfileName">Proxy profile; null or empty for the default.</param>
 /// <param name="Namespace">containerd namespace.</param>
 /// <param name="Platform">Null for this machine's.</param>
-/// <param name="WaitForContents">True to return only when everything has arrived (<c>--disable-early-start</c>).</param>
+/// <param name="WaitForContents">
+/// True to return only when everything has arrived (<c>--disable-early-start</c>). A worker that cannot start containers early always waits.
+/// </param>
 /// <param name="Progress">Receives stages and bytes while the command runs.</param>
 public sealed record PullImagesCommand(
     IReadOnlyList<ImageReference> References,
@@ -87,13 +89,13 @@ internal sealed class PullImagesValidator : AbstractValidator<PullImagesCommand>
 /// <item>check every document against the digest that names it;</item>
 /// <item>hand the bundle to the worker's image library;</item>
 /// <item>make manifest, configuration, snapshots and image known to containerd, under a lease;</item>
-/// <item>start taking contents, and return, or wait for them if told so. An image whose layers containerd has unpacked before needs none: the layers are kept, and what was
-/// brought for it goes again.</item>
+/// <item>start taking contents, and return, or wait for them if told so or if containers cannot start before on this worker. An image whose layers containerd has unpacked
+/// before needs none: the layers are kept, and what was brought for it goes again.</item>
 /// </list>
 /// A failure at any step undoes the ones before.
 /// </summary>
 internal sealed class PullImagesHandler(
-    IProxyProfiles profiles, IWorkerImages library, ImageFetcher fetcher, ImageRegistrar registrar, SnapshotService snapshots, SurplusChains surplus, TimeProvider time)
+    IProxyProfiles profiles, ImageFetch fetch, IWorkerImages library, ImageRegistrar registrar, SnapshotService snapshots, SurplusChains surplus, TimeProvider time)
     : IRequestHandler<PullImagesCommand, Result<PullReport>>
 {
     private static readonly TimeSpan ProgressInterval = TimeSpan.FromMilliseconds(200);
@@ -120,20 +122,23 @@ internal sealed class PullImagesHandler(
         IContainerImages containerd = await registrar.OpenAsync(request.Namespace, cancellationToken);
 
         await using SurplusChains.Making making = await surplus.EnterAsync(cancellationToken);
-        Result<BegunFetch> begun = await fetcher.BeginAsync(profile.Value, delta, mayDropBases: request.Base is null, request.Progress, cancellationToken);
-        if (!begun.IsSuccess)
+
+        // 2., 3., 4. one request, check, receive
+        request.Progress?.Report(new PullProgress(PullStage.Requesting, $"asking {profile.Value.Name} for {string.Join(", ", delta.Images)}", default));
+        Result<FetchedImages> fetched = await fetch.BeginAsync(profile.Value, delta, basesAreOurs: request.Base is null, accept: null, cancellationToken);
+        if (!fetched.IsSuccess)
         {
-            return begun.Error;
+            return fetched.Error;
         }
 
-        IImageReception reception = begun.Value.Reception;
+        IImageReception reception = fetched.Value.Reception;
         List<(ImageRegistration Image, ContainerImage? Before)> registered = [];
         HashSet<Digest> unpacked = [];
         try
         {
             // 5. containerd
             request.Progress?.Report(new PullProgress(PullStage.Registering, "registering with containerd", reception.Progress));
-            foreach (CheckedImage image in begun.Value.Images)
+            foreach (CheckedImage image in fetched.Value.Images)
             {
                 registered.Add((image.Registration, await containerd.FindImageAsync(image.Registration.Name, cancellationToken)));
                 await registrar.RegisterAsync(containerd, image.Registration, cancellationToken);
@@ -147,13 +152,13 @@ internal sealed class PullImagesHandler(
             await making.DisposeAsync();
 
             // 6. contents
-            if (unpacked.Count == begun.Value.Images.Select(i => i.Incoming.TopChainId).Distinct().Count())
+            if (unpacked.Count == fetched.Value.Images.Select(i => i.Incoming.TopChainId).Distinct().Count())
             {
-                return Report(begun.Value, unpacked, time.GetElapsedTime(started));
+                return Report(fetched.Value, unpacked, time.GetElapsedTime(started));
             }
 
             reception.Start();
-            if (request.WaitForContents)
+            if (request.WaitForContents || !library.SupportsEarlyStart)
             {
                 Result done = await WaitAsync(reception, request.Progress, cancellationToken);
                 if (!done.IsSuccess)
@@ -173,7 +178,7 @@ internal sealed class PullImagesHandler(
             throw;
         }
 
-        return Report(begun.Value, unpacked, time.GetElapsedTime(started));
+        return Report(fetched.Value, unpacked, time.GetElapsedTime(started));
     }
 
     private Result<IReadOnlyList<BaseImage>> ChooseBases(PullImagesCommand request)
@@ -191,9 +196,11 @@ internal sealed class PullImagesHandler(
     {
         using PeriodicTimer timer = new(ProgressInterval, time);
         Task<Result> completion = reception.Completion;
+        string receiving = library.SupportsEarlyStart ? "receiving contents" : "receiving contents (containers cannot start before on this worker: see 'ctr-starlight version')";
         while (!completion.IsCompleted)
         {
-            progress?.Report(new PullProgress(PullStage.Receiving, "receiving contents", reception.Progress));
+            ReceptionProgress now = reception.Progress;
+            progress?.Report(new PullProgress(PullStage.Receiving, now.Building ? "building the directory tree" : receiving, now));
             await Task.WhenAny(completion, timer.WaitForNextTickAsync(cancellationToken).AsTask());
             cancellationToken.ThrowIfCancellationRequested();
         }
@@ -202,21 +209,21 @@ internal sealed class PullImagesHandler(
         return await completion;
     }
 
-    private static PullReport Report(BegunFetch fetch, HashSet<Digest> unpacked, TimeSpan elapsed)
+    private static PullReport Report(FetchedImages fetched, HashSet<Digest> unpacked, TimeSpan elapsed)
     {
         PulledImage[] images =
         [
-            .. fetch.Images.Select(i => new PulledImage(i.Registration.Name, i.Registration.Target, i.Incoming.ChainIds.Count, unpacked.Contains(i.Incoming.TopChainId))),
+            .. fetched.Images.Select(i => new PulledImage(i.Registration.Name, i.Registration.Target, i.Incoming.ChainIds.Count, unpacked.Contains(i.Incoming.TopChainId))),
         ];
         bool nothingToReceive = images.All(i => i.Unpacked);
         return new PullReport(
             images,
-            fetch.Bases,
-            fetch.Images.SelectMany(i => i.Layers).DistinctBy(l => l.Digest).Sum(l => l.Size),
-            fetch.ContentBytes,
-            nothingToReceive ? 0 : fetch.SentContentBytes,
-            fetch.Reception.Progress,
+            fetched.Bases,
+            fetched.Images.SelectMany(i => i.Layers).DistinctBy(l => l.Digest).Sum(l => l.Size),
+            fetched.ContentBytes,
+            nothingToReceive ? 0 : fetched.SentContentBytes,
+            fetched.Reception.Progress,
             elapsed,
-            nothingToReceive || (fetch.Reception.Completion is { IsCompletedSuccessfully: true } done && done.Result.IsSuccess));
+            nothingToReceive || (fetched.Reception.Completion is { IsCompletedSuccessfully: true } done && done.Result.IsSuccess));
     }
 }

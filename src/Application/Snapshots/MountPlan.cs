@@ -66,10 +66,14 @@ internal static class MountPlan
             options.Add("userxattr");
         }
 
-        if (provided is not null)
+        if (provided is not null && !writable)
+        {
+            options.Add("ro");
+        }
+        else if (provided is not null && directories.Overlay.MetacopyOff)
         {
             // Where a distribution turns metacopy on by default, chmod would leave a stub instead of the file in the upper directory, which commit and diff read.
-            options.Add(writable ? "metacopy=off" : "ro");
+            options.Add("metacopy=off");
         }
 
         if (writable)

@@ -174,19 +174,6 @@ public sealed partial class SnapshotService(
         }
     }
 
-    /// <summary>Whether any snapshot of this layer is provided by Starlight, in whichever namespace; containerd may also have unpacked the layer itself.</summary>
-    public bool IsProvided(string chainId) => store.Read(reader => reader.HasProvided(chainId));
-
-    /// <summary>Has the image library free what it has brought for a layer that no provided snapshot stands for. Never fails: what cannot be freed is tried again at the next start.</summary>
-    public async Task ReleaseUnusedAsync(string chainId)
-    {
-        using IDisposable chain = await _chains.EnterAsync(chainId, CancellationToken.None);
-        if (!IsProvided(chainId))
-        {
-            await ReleaseAsync(chainId);
-        }
-    }
-
     /// <summary>Every active or view snapshot that stands on a provided image, so that a restarted daemon can attach them again before a container asks.</summary>
     public IReadOnlyList<ProvidedUse> ListProvidedUses()
     {
@@ -231,18 +218,6 @@ public sealed partial class SnapshotService(
 
         writer.Delete(snapshot);
         return new Removed(snapshot, snapshot.ProvidedChainId is { } chainId && !writer.HasProvided(chainId) ? chainId : null);
-    }
-
-    private async Task ReleaseAsync(string chainId)
-    {
-        try
-        {
-            await images.ReleaseAsync(chainId, CancellationToken.None);
-        }
-        catch (FailureException failure)
-        {
-            logger.ReleaseFailed(chainId, failure);
-        }
     }
 
     private void Detach(Removed removed)

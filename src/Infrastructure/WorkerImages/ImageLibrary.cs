@@ -7,8 +7,6 @@ using Starlight.Domain.Images;
 using Starlight.Domain.Proxies;
 using Starlight.Domain.References;
 using Starlight.Domain.SharedKernel;
-using Starlight.Infrastructure.Fuse;
-using Starlight.Infrastructure.Mounts;
 using Starlight.Infrastructure.Objects;
 using Starlight.Infrastructure.ProxyClient;
 
@@ -27,7 +25,7 @@ public sealed partial class ImageLibrary : IWorkerImages, IAsyncDisposable
     private readonly ImageRecords _records;
     private readonly ObjectStore _objects;
     private readonly ArrivalBoard _board;
-    private readonly ArrivalGate _gate;
+    private readonly ITreeRoots _roots;
     private readonly IFilesystemImages _filesystems;
     private readonly TimeProvider _time;
     private readonly ILogger<ImageLibrary> _logger;
@@ -42,11 +40,11 @@ public sealed partial class ImageLibrary : IWorkerImages, IAsyncDisposable
     /// <summary>One pull at a time registers its trees: a second pull of the same image then finds the first's and joins it.</summary>
     private readonly SemaphoreSlim _registering = new(1, 1);
 
-    public ImageLibrary(
+    internal ImageLibrary(
         WorkerLayout layout,
         ObjectStore objects,
         ArrivalBoard board,
-        ArrivalGate gate,
+        ITreeRoots roots,
         IFilesystemImages filesystems,
         TimeProvider time,
         ILogger<ImageLibrary> logger)
@@ -56,24 +54,14 @@ public sealed partial class ImageLibrary : IWorkerImages, IAsyncDisposable
         _records = new ImageRecords(layout.ImagesDatabase);
         _objects = objects;
         _board = board;
-        _gate = gate;
+        _roots = roots;
         _filesystems = filesystems;
         _time = time;
         _logger = logger;
         Load();
     }
 
-    /// <summary>Every chain that something is kept for. Once no provided snapshot of one is left, it is to be released.</summary>
-    public IReadOnlyList<Digest> Chains
-    {
-        get
-        {
-            lock (_lock)
-            {
-                return [.. _chains.Keys.Union(_trees.Keys)];
-            }
-        }
-    }
+    public bool SupportsEarlyStart => _roots.SupportsEarlyStart;
 
     public IReadOnlyList<BaseImage> FindBases(IReadOnlyList<ImageReference> wanted)
     {
@@ -177,7 +165,13 @@ public sealed partial class ImageLibrary : IWorkerImages, IAsyncDisposable
     {
         lock (_lock)
         {
-            return [.. images.Select(i => _trees[i.TopChainId]).Distinct()];
+            List<WorkerTree> trees = [.. images.Select(i => _trees[i.TopChainId]).Distinct()];
+            foreach (WorkerTree tree in trees)
+            {
+                tree.Touched = _time.GetTimestamp();
+            }
+
+            return trees;
         }
     }
 
@@ -195,6 +189,7 @@ public sealed partial class ImageLibrary : IWorkerImages, IAsyncDisposable
                 }
 
                 common = tree.Reception;
+                tree.Touched = _time.GetTimestamp();
             }
 
             return common;
@@ -250,6 +245,7 @@ public sealed partial class ImageLibrary : IWorkerImages, IAsyncDisposable
                 WorkerTree tree = new(new TreeRecord(image.ChainIds, image.FilesystemDigest, Complete: false, now), DirectoryOf(image.TopChainId))
                 {
                     Contents = bundle.ImageContents[i],
+                    Touched = _time.GetTimestamp(),
                 };
                 trees.Add(tree);
                 Directory.CreateDirectory(tree.Directory);
@@ -308,8 +304,8 @@ public sealed partial class ImageLibrary : IWorkerImages, IAsyncDisposable
         }
     }
 
-    /// <summary>A reception has ended.</summary>
-    private async Task FinishedAsync(ImageReception reception, Result outcome)
+    /// <summary>A reception has ended. Where containers cannot start early it succeeds only when they can start.</summary>
+    private async Task<Result> FinishedAsync(ImageReception reception, Result outcome)
     {
         if (outcome.IsSuccess)
         {
@@ -336,6 +332,31 @@ public sealed partial class ImageLibrary : IWorkerImages, IAsyncDisposable
         {
             // One of several images was removed while all were arriving: what came for it alone after that belongs to nobody.
             await SweepAsync();
+        }
+
+        return outcome.IsSuccess && !SupportsEarlyStart ? await PrepareAsync(reception) : outcome;
+    }
+
+    private async Task<Result> PrepareAsync(ImageReception reception)
+    {
+        reception.Building = true;
+        try
+        {
+            foreach (WorkerTree tree in reception.Trees)
+            {
+                await _roots.PrepareAsync(tree, reception.Stopping);
+            }
+
+            return Result.Success;
+        }
+        catch (FailureException e)
+        {
+            LibraryLog.ReceptionFailed(_logger, string.Join(", ", reception.Trees.Select(t => t.ChainId)), e.Error.Message);
+            return e.Error;
+        }
+        catch (OperationCanceledException)
+        {
+            return new Error("Pull.Stopped", "building the directory tree was stopped", ErrorKind.Cancelled);
         }
     }
 

@@ -42,6 +42,7 @@ public sealed class PullImagesTests
         _surplus = new SurplusChains(_snapshots);
         Provided(true);
         _profiles.Find(default).ReturnsForAnyArgs(Profile);
+        _library.SupportsEarlyStart.Returns(true);
         _library.FindBases(default!).ReturnsForAnyArgs([Older]);
         _bundle.Images.Returns([SampleImage.Good()]);
         _bundle.ImageContents.Returns([[new ContentRef(Digest.Of("a"u8), 10), new ContentRef(Digest.Of("b"u8), 5)]]);
@@ -77,6 +78,38 @@ public sealed class PullImagesTests
         _received.SetResult(Result.Success);
 
         (await pull).Value.Complete.ShouldBeTrue();
+    }
+
+    [Fact]
+    public async Task Handle_WhenContainersCannotStartEarly_WaitsAndSaysSo()
+    {
+        _library.SupportsEarlyStart.Returns(false);
+        _reception.Progress.Returns(new ReceptionProgress(1, 10, 0, 1), new ReceptionProgress(1, 10, 0, 1), new ReceptionProgress(10, 10, 1, 1, Building: true));
+        List<string> messages = [];
+        IProgress<PullProgress> progress = Substitute.For<IProgress<PullProgress>>();
+        progress.When(p => p.Report(Arg.Any<PullProgress>())).Do(call =>
+        {
+            lock (messages)
+            {
+                messages.Add(call.Arg<PullProgress>().Message);
+            }
+        });
+        Task<Result<PullReport>> pull = PullAsync(progress: progress);
+        await Starlight.TestKit.Probe.UntilAsync(() => Said("building the directory tree"), "the pull tells what it does");
+        pull.IsCompleted.ShouldBeFalse();
+
+        _received.SetResult(Result.Success);
+
+        (await pull).Value.Complete.ShouldBeTrue();
+        Said("containers cannot start before").ShouldBeTrue();
+
+        bool Said(string words)
+        {
+            lock (messages)
+            {
+                return messages.Exists(m => m.Contains(words, StringComparison.Ordinal));
+            }
+        }
     }
 
     [Fact]
@@ -203,14 +236,14 @@ public sealed class PullImagesTests
 
     private static Descriptor Target() => new(MediaTypes.OciManifest, Digest.Of(SampleImage.Manifest(SampleImage.Config())), 1);
 
-    private Task<Result<PullReport>> PullAsync(ImageReference? named = null, bool wait = false) =>
+    private Task<Result<PullReport>> PullAsync(ImageReference? named = null, bool wait = false, IProgress<PullProgress>? progress = null) =>
         new PullImagesHandler(
                 _profiles,
+                new ImageFetch(_proxies, _library, NullLogger<ImageFetch>.Instance),
                 _library,
-                new ImageFetcher(_proxies, _library, NullLogger<ImageFetcher>.Instance),
                 new ImageRegistrar(_containerd, NullLogger<ImageRegistrar>.Instance),
                 _snapshots,
                 _surplus,
                 TimeProvider.System)
-            .Handle(new PullImagesCommand([Wanted], named, null, "default", new Platform("linux", "amd64"), wait), CancellationToken.None);
+            .Handle(new PullImagesCommand([Wanted], named, null, "default", new Platform("linux", "amd64"), wait, progress), CancellationToken.None);
 }
