@@ -45,12 +45,16 @@ public static class DependencyInjection
         AddDeferredSingleton<SharedNotifications>(services);
         AddDeferredSingleton<ImageShelf>(services);
         AddDeferredSingleton<ImageRegistrar>(services);
-        AddDeferredSingleton<ImageFetcher>(services);
+        AddDeferredSingleton<ImageFetch>(services);
         return services;
     }
 
-    /// <summary>Lets the snapshotter's images be fetched when they are first needed. After the ports are registered: it wraps IProvidedImages.</summary>
-    public static IServiceCollection AddOnDemandImages(this IServiceCollection services) => services.Decorate<IProvidedImages, OnDemandImages>();
+    /// <summary>
+    /// Lets what the snapshotter is asked for be fetched when it is first asked for. After the adapter of <see cref="IProvidedImages"/>, which this wraps, and after
+    /// <see cref="AddApplication"/>.
+    /// </summary>
+    public static IServiceCollection AddOnDemandImages(this IServiceCollection services) =>
+        services.Decorate<IProvidedImages, MissingTrees>().Decorate<IProvidedImages, RemoteLayers>();
 
     private static void AddDeferredSingleton<T>(IServiceCollection services)
         where T : class => services.AddSingleton(provider => ActivatorUtilities.CreateInstance<T>(provider));

@@ -86,8 +86,12 @@ internal sealed class PullImagesValidator : AbstractValidator<PullImagesCommand>
 /// </list>
 /// A failure at any step undoes the ones before.
 /// </summary>
-internal sealed class PullImagesHandler(IProxyProfiles profiles, IWorkerImages library, ImageFetcher fetcher, ImageRegistrar registrar, TimeProvider time)
-    : IRequestHandler<PullImagesCommand, Result<PullReport>>
+internal sealed class PullImagesHandler(
+    IProxyProfiles profiles,
+    ImageFetch fetch,
+    IWorkerImages library,
+    ImageRegistrar registrar,
+    TimeProvider time) : IRequestHandler<PullImagesCommand, Result<PullReport>>
 {
     private static readonly TimeSpan ProgressInterval = TimeSpan.FromMilliseconds(200);
 
@@ -112,19 +116,21 @@ internal sealed class PullImagesHandler(IProxyProfiles profiles, IWorkerImages l
         // containerd is asked first: without it a pull cannot end well, and nothing has been fetched yet
         IContainerImages containerd = await registrar.OpenAsync(request.Namespace, cancellationToken);
 
-        Result<BegunFetch> begun = await fetcher.BeginAsync(profile.Value, delta, mayDropBases: request.Base is null, request.Progress, cancellationToken);
-        if (!begun.IsSuccess)
+        // 2., 3., 4. one request, check, receive
+        request.Progress?.Report(new PullProgress(PullStage.Requesting, $"asking {profile.Value.Name} for {string.Join(", ", delta.Images)}", default));
+        Result<FetchedImages> fetched = await fetch.BeginAsync(profile.Value, delta, basesAreOurs: request.Base is null, accept: null, cancellationToken);
+        if (!fetched.IsSuccess)
         {
-            return begun.Error;
+            return fetched.Error;
         }
 
-        IImageReception reception = begun.Value.Reception;
+        IImageReception reception = fetched.Value.Reception;
         List<(ImageRegistration Image, ContainerImage? Before)> registered = [];
         try
         {
             // 5. containerd
             request.Progress?.Report(new PullProgress(PullStage.Registering, "registering with containerd", reception.Progress));
-            foreach (CheckedImage image in begun.Value.Images)
+            foreach (CheckedImage image in fetched.Value.Images)
             {
                 registered.Add((image.Registration, await containerd.FindImageAsync(image.Registration.Name, cancellationToken)));
                 await registrar.RegisterAsync(containerd, image.Registration, cancellationToken);
@@ -152,7 +158,7 @@ internal sealed class PullImagesHandler(IProxyProfiles profiles, IWorkerImages l
             throw;
         }
 
-        return Report(begun.Value, time.GetElapsedTime(started));
+        return Report(fetched.Value, time.GetElapsedTime(started));
     }
 
     private Result<IReadOnlyList<BaseImage>> ChooseBases(PullImagesCommand request)
@@ -183,13 +189,13 @@ internal sealed class PullImagesHandler(IProxyProfiles profiles, IWorkerImages l
         return await completion;
     }
 
-    private static PullReport Report(BegunFetch fetch, TimeSpan elapsed) => new(
-        [.. fetch.Images.Select(i => new PulledImage(i.Registration.Name, i.Registration.Target, i.Incoming.ChainIds.Count))],
-        fetch.Bases,
-        fetch.Images.SelectMany(i => i.Layers).DistinctBy(l => l.Digest).Sum(l => l.Size),
-        fetch.ContentBytes,
-        fetch.SentContentBytes,
-        fetch.Reception.Progress,
+    private static PullReport Report(FetchedImages fetched, TimeSpan elapsed) => new(
+        [.. fetched.Images.Select(i => new PulledImage(i.Registration.Name, i.Registration.Target, i.Incoming.ChainIds.Count))],
+        fetched.Bases,
+        fetched.Images.SelectMany(i => i.Layers).DistinctBy(l => l.Digest).Sum(l => l.Size),
+        fetched.ContentBytes,
+        fetched.SentContentBytes,
+        fetched.Reception.Progress,
         elapsed,
-        fetch.Reception.Completion is { IsCompletedSuccessfully: true } done && done.Result.IsSuccess);
+        fetched.Reception.Completion is { IsCompletedSuccessfully: true } done && done.Result.IsSuccess);
 }

@@ -62,7 +62,7 @@ public sealed class IncomingBundle : IIncomingBundle
     internal static async Task<IncomingBundle> OpenAsync(
         StarlightProxyClient client, ProxyProfile proxy, DeltaRequest request, IFilesystemImages filesystems, CancellationToken cancellationToken)
     {
-        HttpResponseMessage response = await client.GetDeltaAsync(proxy, request, tag: null, offset: 0, cancellationToken);
+        HttpResponseMessage response = await client.GetDeltaAsync(proxy, request, cancellationToken);
         try
         {
             Counter counter = new();
@@ -97,7 +97,7 @@ public sealed class IncomingBundle : IIncomingBundle
         EntityTagHeaderValue? tag = _response.Headers.ETag;
         BundlePosition position = _readerLost ? _reader.RestartPosition : _reader.Position;
         _response.Dispose();
-        HttpResponseMessage response = await _client.GetDeltaAsync(Proxy, Request, tag, position.Offset, cancellationToken);
+        HttpResponseMessage response = await _client.GetRestAsync(Proxy, Request, tag, position.Offset, cancellationToken);
         try
         {
             Stream body = await BodyAsync(Proxy, response, new Counter { Owner = this }, cancellationToken);
@@ -111,7 +111,7 @@ public sealed class IncomingBundle : IIncomingBundle
             if (response.StatusCode == HttpStatusCode.PartialContent)
             {
                 response.Dispose();
-                response = await _client.GetDeltaAsync(Proxy, Request, tag: null, offset: 0, cancellationToken);
+                response = await _client.GetRestAsync(Proxy, Request, tag: null, offset: 0, cancellationToken);
                 body = await BodyAsync(Proxy, response, new Counter { Owner = this }, cancellationToken);
             }
 

@@ -115,8 +115,16 @@ public sealed class StarlightProxyClient : IProxyClient, IDisposable
 
     public void Dispose() => _http.Dispose();
 
-    /// <summary>Asks for a bundle, or for the rest of the one with the given entity tag. 200 or 206; everything else throws.</summary>
-    internal async Task<HttpResponseMessage> GetDeltaAsync(ProxyProfile proxy, DeltaRequest delta, EntityTagHeaderValue? tag, long offset, CancellationToken cancellationToken)
+    /// <summary>Asks for a bundle: 200; everything else throws.</summary>
+    internal Task<HttpResponseMessage> GetDeltaAsync(ProxyProfile proxy, DeltaRequest delta, CancellationToken cancellationToken) =>
+        GetDeltaAsync(proxy, delta, tag: null, offset: 0, delta.AnswerWithin ?? AnswerTimeout, cancellationToken);
+
+    /// <summary>Asks for the rest of the bundle with the given entity tag. 200 (another bundle, or all of it) or 206; everything else throws.</summary>
+    internal Task<HttpResponseMessage> GetRestAsync(ProxyProfile proxy, DeltaRequest delta, EntityTagHeaderValue? tag, long offset, CancellationToken cancellationToken) =>
+        GetDeltaAsync(proxy, delta, tag, offset, AnswerTimeout, cancellationToken);
+
+    private async Task<HttpResponseMessage> GetDeltaAsync(
+        ProxyProfile proxy, DeltaRequest delta, EntityTagHeaderValue? tag, long offset, TimeSpan patience, CancellationToken cancellationToken)
     {
         StringBuilder query = new("starlight/delta?platform=" + Uri.EscapeDataString(delta.Platform.ToString()));
         foreach (ImageReference image in delta.Images)
@@ -141,7 +149,7 @@ public sealed class StarlightProxyClient : IProxyClient, IDisposable
             request.Headers.IfRange = new RangeConditionHeaderValue(tag);
         }
 
-        HttpResponseMessage response = await SendAsync(proxy, request, AnswerTimeout, cancellationToken);
+        HttpResponseMessage response = await SendAsync(proxy, request, patience, cancellationToken);
         if (delta.Layers is { } asked && (!response.Headers.TryGetValues(LayersHeader, out IEnumerable<string>? sent) || sent.First() != asked.ToString(CultureInfo.InvariantCulture)))
         {
             response.Dispose();

@@ -65,6 +65,7 @@ public sealed partial class ImageLibrary
         foreach (TreeRecord record in _records.Trees())
         {
             WorkerTree tree = new(record, DirectoryOf(record.ChainId));
+            tree.Touched = _time.GetTimestamp();
             try
             {
                 if (!tree.Complete)

@@ -165,7 +165,13 @@ public sealed partial class ImageLibrary : IWorkerImages, IAsyncDisposable
     {
         lock (_lock)
         {
-            return [.. images.Select(i => _trees[i.TopChainId]).Distinct()];
+            List<WorkerTree> trees = [.. images.Select(i => _trees[i.TopChainId]).Distinct()];
+            foreach (WorkerTree tree in trees)
+            {
+                tree.Touched = _time.GetTimestamp();
+            }
+
+            return trees;
         }
     }
 
@@ -183,6 +189,7 @@ public sealed partial class ImageLibrary : IWorkerImages, IAsyncDisposable
                 }
 
                 common = tree.Reception;
+                tree.Touched = _time.GetTimestamp();
             }
 
             return common;
@@ -238,6 +245,7 @@ public sealed partial class ImageLibrary : IWorkerImages, IAsyncDisposable
                 WorkerTree tree = new(new TreeRecord(image.ChainIds, image.FilesystemDigest, Complete: false, now), DirectoryOf(image.TopChainId))
                 {
                     Contents = bundle.ImageContents[i],
+                    Touched = _time.GetTimestamp(),
                 };
                 trees.Add(tree);
                 Directory.CreateDirectory(tree.Directory);

@@ -28,7 +28,7 @@ public sealed class MissingTreeTests
     private readonly IProxyClient _proxies = Substitute.For<IProxyClient>();
     private readonly IIncomingBundle _bundle = Substitute.For<IIncomingBundle>();
     private readonly IImageReception _reception = Substitute.For<IImageReception>();
-    private readonly OnDemandImages _images;
+    private readonly MissingTrees _images;
     private ChainSource? _missing;
 
     public MissingTreeTests()
@@ -49,7 +49,7 @@ public sealed class MissingTreeTests
             _missing = null;
             return Result<IImageReception>.Success(_reception);
         });
-        _images = new OnDemandImages(_local, _library, _profiles, new ImageFetcher(_proxies, _library, NullLogger<ImageFetcher>.Instance), NullLogger<OnDemandImages>.Instance);
+        _images = new MissingTrees(_local, _library, _profiles, new ImageFetch(_proxies, _library, NullLogger<ImageFetch>.Instance), NullLogger<MissingTrees>.Instance);
     }
 
     [Fact]
@@ -93,8 +93,8 @@ public sealed class MissingTreeTests
         Error error = (await _images.AttachAsync(Digest.Of("another chain"u8).ToString(), "key", CancellationToken.None)).Error!;
 
         error.Code.ShouldBe("Image.Mismatch");
-        await _reception.Received().AbandonAsync();
-        _reception.DidNotReceive().Start();
+        await _bundle.Received().DisposeAsync();
+        await _library.DidNotReceiveWithAnyArgs().BeginAsync(default!, default!, default!, default!, default);
     }
 
     private Task<Result<RootFilesystemLayers>> AttachAsync() => _images.AttachAsync(Chain.ToString(), "key", CancellationToken.None);

@@ -190,8 +190,8 @@ public sealed class PullImagesTests
     private Task<Result<PullReport>> PullAsync(ImageReference? named = null, bool wait = false, IProgress<PullProgress>? progress = null) =>
         new PullImagesHandler(
                 _profiles,
+                new ImageFetch(_proxies, _library, NullLogger<ImageFetch>.Instance),
                 _library,
-                new ImageFetcher(_proxies, _library, NullLogger<ImageFetcher>.Instance),
                 new ImageRegistrar(_containerd, NullLogger<ImageRegistrar>.Instance),
                 TimeProvider.System)
             .Handle(new PullImagesCommand([Wanted], named, null, "default", new Platform("linux", "amd64"), wait, progress), CancellationToken.None);
