@@ -27,7 +27,7 @@ internal sealed class TreeUnpacker(ObjectStore objects)
 
     /// <summary>Builds the tree. <paramref name="target"/> does not exist; the directory above it does.</summary>
     /// <exception cref="FailureException">
-    /// ResourceExhausted <c>Tree.NoSpace</c>; DataCorrupt <c>Tree.ContentMissing</c>; Internal <c>Tree.NotBuilt</c>. Nothing is left then.
+    /// ResourceExhausted <c>Tree.NoSpace</c>; DataCorrupt <c>Tree.ContentMissing</c>; Unsupported <c>Tree.AttributeRefused</c>; Internal <c>Tree.NotBuilt</c>. Nothing is left then.
     /// </exception>
     /// <exception cref="OperationCanceledException">Nothing is left.</exception>
     public void Unpack(FileTree tree, string target, CancellationToken cancellationToken)
@@ -272,7 +272,7 @@ internal sealed class TreeUnpacker(ObjectStore objects)
                     {
                         // not a full disk: ext4 answers ENOSPC to attributes beyond one block
                         throw new FailureException(new Error(
-                            "Tree.NotBuilt",
+                            "Tree.AttributeRefused",
                             $"the file system does not take the attribute {xattr.Name} of {Show(name)} ({xattr.Value.Length} bytes): {Errno.Describe(Errno.Last)}",
                             ErrorKind.Unsupported));
                     }
