@@ -54,6 +54,7 @@ internal static partial class DaemonHost
 
         // Before anyone can ask: no pull outlives the daemon, so an image without a snapshot is one that the last daemon died over.
         await app.Services.GetRequiredService<SnapshotService>().ReclaimAsync(TimeSpan.Zero, cancellationToken);
+
         app.Services.GetRequiredService<ImageLibrary>().ResumeInterrupted(config, app.Services.GetRequiredService<IProxyClient>());
         await app.StartAsync(cancellationToken);
         LogStarted(logger, settings.SnapshotterSocket, settings.DaemonSocket, settings.FsRoot, capabilities.Description);

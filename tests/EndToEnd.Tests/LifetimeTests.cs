@@ -20,11 +20,11 @@ public class LifetimeTests(StackFixture fixture) : StackTest(fixture)
         (await Stack.ContentsAsync()).Objects.ShouldBeGreaterThan(one.Objects);
 
         await Images.RemoveAsync(Stack, removed);
-        await BecomesAsync(one);
+        await Worker.BecomesAsync(Stack, one);
         (await Stack.RunAsync(kept, ["/bin/cat", "/zz/0"])).Length.ShouldBe(SampleImage.LargeFile);
 
         await Images.RemoveAsync(Stack, kept);
-        await BecomesAsync(before);
+        await Worker.BecomesAsync(Stack, before);
     }
 
     [Fact]
@@ -57,18 +57,5 @@ public class LifetimeTests(StackFixture fixture) : StackTest(fixture)
         (await Stack.Ctr("images", "ls", "-q")).Succeeded().Split('\n').ShouldContain(pinned);
         (await Stack.RunAsync(pinned, ["/bin/sh", "-c", "echo works"])).ShouldBe("works\n");
         await Images.RemoveAsync(Stack, pinned);
-    }
-
-    private async Task BecomesAsync(WorkerContents expected)
-    {
-        long started = System.Diagnostics.Stopwatch.GetTimestamp();
-        WorkerContents now = await Stack.ContentsAsync();
-        while (now.ToString() != expected.ToString() && System.Diagnostics.Stopwatch.GetElapsedTime(started) < Probe.DefaultDeadline)
-        {
-            await Task.Delay(50);
-            now = await Stack.ContentsAsync();
-        }
-
-        now.ToString().ShouldBe(expected.ToString());
     }
 }

@@ -313,6 +313,7 @@ public sealed partial class ImageLibrary : IWorkerImages, IAsyncDisposable
             LibraryLog.ReceptionDone(_logger, string.Join(", ", reception.Trees.Select(t => t.ChainId)), reception.Progress.ReceivedBytes);
         }
 
+        bool broughtTooMuch = false;
         lock (_lock)
         {
             foreach (WorkerTree tree in reception.Trees)
@@ -322,7 +323,15 @@ public sealed partial class ImageLibrary : IWorkerImages, IAsyncDisposable
                 {
                     tree.Reception = null;
                 }
+
+                broughtTooMuch |= !_trees.ContainsKey(tree.ChainId);
             }
+        }
+
+        if (broughtTooMuch)
+        {
+            // One of several images was removed while all were arriving: what came for it alone after that belongs to nobody.
+            await SweepAsync();
         }
 
         return outcome.IsSuccess && !SupportsEarlyStart ? await PrepareAsync(reception) : outcome;
