@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Runtime.InteropServices;
 using Starlight.Infrastructure.Mounts.Native;
 using Starlight.Infrastructure.Unpacking.Native;
 
@@ -16,7 +17,7 @@ internal sealed class ContentCopy
     private volatile bool _ranges = true;
 
     /// <summary>Copies the <paramref name="size"/> bytes of a file from where it stands to the end of another. False, with errno set, if that fails.</summary>
-    public unsafe bool Copy(int from, int to, long size)
+    public bool Copy(int from, int to, long size)
     {
         if (_clones)
         {
@@ -31,7 +32,7 @@ internal sealed class ContentCopy
         long left = size;
         while (_ranges && left > 0)
         {
-            nint copied = UnpackCalls.CopyFileRange(from, null, to, null, (nuint)left, 0);
+            nint copied = UnpackCalls.CopyFileRange(from, to, left);
             if (copied > 0)
             {
                 left -= copied;
@@ -50,49 +51,46 @@ internal sealed class ContentCopy
         return left == 0 || CopyThroughBuffer(from, to, left);
     }
 
-    private static unsafe bool CopyThroughBuffer(int from, int to, long left)
+    private static bool CopyThroughBuffer(int from, int to, long left)
     {
-        byte[] rented = ArrayPool<byte>.Shared.Rent(BufferSize);
+        byte[] buffer = ArrayPool<byte>.Shared.Rent(BufferSize);
         try
         {
-            fixed (byte* buffer = rented)
+            while (left > 0)
             {
-                while (left > 0)
+                nint length = UnpackCalls.Read(from, buffer);
+                if (length == 0)
                 {
-                    nint length = UnpackCalls.Read(from, buffer, BufferSize);
-                    if (length == 0)
-                    {
-                        System.Runtime.InteropServices.Marshal.SetLastPInvokeError(Errno.EIO); // shorter than a moment ago
-                        return false;
-                    }
-
-                    if (length < 0 && Errno.Last != Errno.EINTR)
-                    {
-                        return false;
-                    }
-
-                    for (nint written = 0; written < length;)
-                    {
-                        nint now = UnpackCalls.Write(to, buffer + written, (nuint)(length - written));
-                        if (now >= 0)
-                        {
-                            written += now;
-                        }
-                        else if (Errno.Last != Errno.EINTR)
-                        {
-                            return false;
-                        }
-                    }
-
-                    left -= Math.Max(length, 0);
+                    Marshal.SetLastPInvokeError(Errno.EIO); // shorter than a moment ago
+                    return false;
                 }
+
+                if (length < 0 && Errno.Last != Errno.EINTR)
+                {
+                    return false;
+                }
+
+                for (int written = 0; written < length;)
+                {
+                    nint now = UnpackCalls.Write(to, buffer.AsSpan(written, (int)length - written));
+                    if (now >= 0)
+                    {
+                        written += (int)now;
+                    }
+                    else if (Errno.Last != Errno.EINTR)
+                    {
+                        return false;
+                    }
+                }
+
+                left -= Math.Max(length, 0);
             }
 
             return true;
         }
         finally
         {
-            ArrayPool<byte>.Shared.Return(rented);
+            ArrayPool<byte>.Shared.Return(buffer);
         }
     }
 }

@@ -259,23 +259,20 @@ internal sealed class TreeUnpacker(ObjectStore objects)
         }
 
         /// <summary>In this order: writing and changing the owner take away set-id bits and capabilities, and everything changes times.</summary>
-        private static unsafe void SetAttributes(int directory, byte[] name, Inode inode)
+        private static void SetAttributes(int directory, byte[] name, Inode inode)
         {
             Check(ChownAt(directory, name, inode.Uid, inode.Gid, AT_SYMLINK_NOFOLLOW), "changing the owner of", Show(name));
             foreach (Xattr xattr in inode.Xattrs)
             {
                 // The only way to a name in a directory that all kernels have for attributes.
                 byte[] path = [.. Encoding.ASCII.GetBytes(string.Create(CultureInfo.InvariantCulture, $"/proc/self/fd/{directory}/")), .. name];
-                fixed (byte* value = xattr.Value.Span)
+                if (SetXattr(path, [.. xattr.Name.ToBytes(), 0], xattr.Value.Span) != 0)
                 {
-                    if (SetXattr(path, [.. xattr.Name.ToBytes(), 0], value, (nuint)xattr.Value.Length, 0) != 0)
-                    {
-                        // not a full disk: ext4 answers ENOSPC to attributes beyond one block
-                        throw new FailureException(new Error(
-                            "Tree.AttributeRefused",
-                            $"the file system does not take the attribute {xattr.Name} of {Show(name)} ({xattr.Value.Length} bytes): {Errno.Describe(Errno.Last)}",
-                            ErrorKind.Unsupported));
-                    }
+                    // not a full disk: ext4 answers ENOSPC to attributes beyond one block
+                    throw new FailureException(new Error(
+                        "Tree.AttributeRefused",
+                        $"the file system does not take the attribute {xattr.Name} of {Show(name)} ({xattr.Value.Length} bytes): {Errno.Describe(Errno.Last)}",
+                        ErrorKind.Unsupported));
                 }
             }
 
@@ -284,9 +281,7 @@ internal sealed class TreeUnpacker(ObjectStore objects)
                 Check(ChmodAt(directory, name, inode.Mode, 0), "changing the mode of", Show(name));
             }
 
-            Timespec* times = stackalloc Timespec[2];
-            times[0] = times[1] = new Timespec(inode.MtimeSeconds, inode.MtimeNanoseconds);
-            Check(UtimeAt(directory, name, times, AT_SYMLINK_NOFOLLOW), "changing the time of", Show(name));
+            Check(SetTimes(directory, name, inode.MtimeSeconds, inode.MtimeNanoseconds), "changing the time of", Show(name));
         }
 
         private static string Show(byte[] name) => $"'{Encoding.UTF8.GetString(name.AsSpan(0, name.Length - 1))}'";

@@ -142,6 +142,30 @@ public sealed class TreeUnpackerTests : IDisposable
         (before - new DriveInfo(xfs.Target).AvailableFreeSpace).ShouldBeLessThan(content.Length / 2);
     }
 
+    [Fact]
+    public void Unpack_OnAnotherFileSystemThanTheObjects_CopiesThroughABuffer()
+    {
+        using Mounted memory = Mounted.On(_scratch["memory"], (Type: "tmpfs", Source: "none", Options: ["size=20m"]));
+        FileTree tree = Store(TreeMerger.Merge([[Dir("d"), File("d/large", new string('x', 1_000_001)), File("small", "s"), File("empty")]]).Value);
+
+        new TreeUnpacker(_objects).Unpack(tree, Path.Combine(memory.Target, "tree"), CancellationToken.None);
+
+        TreeText.Full(RealTree.Read(Path.Combine(memory.Target, "tree")).Tree).ShouldBe(TreeText.Full(tree));
+    }
+
+    [Fact]
+    public void Unpack_WhenTheDiskIsFull_SaysSoAndLeavesNothing()
+    {
+        using Mounted memory = Mounted.On(_scratch["memory"], (Type: "tmpfs", Source: "none", Options: ["size=1m"]));
+        FileTree tree = Store(TreeMerger.Merge([[File("large", new string('x', 3_000_000))]]).Value);
+
+        Error error = Should.Throw<FailureException>(() => new TreeUnpacker(_objects).Unpack(tree, Path.Combine(memory.Target, "tree"), CancellationToken.None)).Error;
+
+        error.Code.ShouldBe("Tree.NoSpace");
+        error.Kind.ShouldBe(ErrorKind.ResourceExhausted);
+        Directory.EnumerateFileSystemEntries(memory.Target).ShouldBeEmpty();
+    }
+
     private static LayerEntry[] Everything =>
     [
         Dir("bin"), File("bin/passwd", "setuid program", mode: "4755"), HardLink("bin/passwd.link", "bin/passwd", mode: "4755"),

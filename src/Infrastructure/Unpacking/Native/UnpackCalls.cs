@@ -32,11 +32,46 @@ internal static unsafe partial class UnpackCalls
     public static readonly int O_NOFOLLOW = Arm ? 0x8000 : 0x20000;
 
     /// <summary>struct timespec of the 64-bit ABIs.</summary>
-    public readonly record struct Timespec(long Seconds, long Nanoseconds);
+    private readonly record struct Timespec(long Seconds, long Nanoseconds);
 
     /// <summary>gnu_dev_makedev of the C library.</summary>
     public static ulong MakeDevice(uint major, uint minor) =>
         ((ulong)(major & 0xFFF) << 8) | ((ulong)(major & ~0xFFFu) << 32) | (minor & 0xFF) | ((ulong)(minor & ~0xFFu) << 12);
+
+    /// <summary>Sets both the time of the last access and of the last change; of a symbolic link, the link's.</summary>
+    public static int SetTimes(int directory, byte[] name, long seconds, long nanoseconds)
+    {
+        Timespec* times = stackalloc Timespec[2];
+        times[0] = times[1] = new Timespec(seconds, nanoseconds);
+        return UtimeAt(directory, name, times, AT_SYMLINK_NOFOLLOW);
+    }
+
+    public static int SetXattr(byte[] path, byte[] name, ReadOnlySpan<byte> value)
+    {
+        fixed (byte* bytes = value)
+        {
+            return SetXattrNative(path, name, bytes, (nuint)value.Length, 0);
+        }
+    }
+
+    /// <summary>Copies from where the one descriptor stands to where the other stands.</summary>
+    public static nint CopyFileRange(int from, int to, long length) => CopyFileRangeNative(from, null, to, null, (nuint)length, 0);
+
+    public static nint Read(int fd, Span<byte> buffer)
+    {
+        fixed (byte* bytes = buffer)
+        {
+            return ReadNative(fd, bytes, (nuint)buffer.Length);
+        }
+    }
+
+    public static nint Write(int fd, ReadOnlySpan<byte> buffer)
+    {
+        fixed (byte* bytes = buffer)
+        {
+            return WriteNative(fd, bytes, (nuint)buffer.Length);
+        }
+    }
 
     [LibraryImport("libc", EntryPoint = "openat", SetLastError = true)]
     public static partial int OpenAt(int directory, byte[] name, int flags, uint mode);
@@ -62,34 +97,30 @@ internal static unsafe partial class UnpackCalls
     [LibraryImport("libc", EntryPoint = "fchmodat", SetLastError = true)]
     public static partial int ChmodAt(int directory, byte[] name, uint mode, int flags);
 
-    /// <param name="directory">Descriptor.</param>
-    /// <param name="name">Name in it.</param>
-    /// <param name="times">Two: last access, last change.</param>
-    /// <param name="flags">AT_SYMLINK_NOFOLLOW or 0.</param>
-    [LibraryImport("libc", EntryPoint = "utimensat", SetLastError = true)]
-    public static partial int UtimeAt(int directory, byte[] name, Timespec* times, int flags);
-
-    [LibraryImport("libc", EntryPoint = "lsetxattr", SetLastError = true)]
-    public static partial int SetXattr(byte[] path, byte[] name, byte* value, nuint size, int flags);
-
     [LibraryImport("libc", EntryPoint = "ioctl", SetLastError = true)]
     public static partial int Ioctl(int fd, nuint request, int argument);
 
-    [LibraryImport("libc", EntryPoint = "copy_file_range", SetLastError = true)]
-    public static partial nint CopyFileRange(int from, long* fromOffset, int to, long* toOffset, nuint length, uint flags);
-
     [LibraryImport("libc", EntryPoint = "lseek", SetLastError = true)]
     public static partial long Seek(int fd, long offset, int whence);
-
-    [LibraryImport("libc", EntryPoint = "read", SetLastError = true)]
-    public static partial nint Read(int fd, byte* buffer, nuint count);
-
-    [LibraryImport("libc", EntryPoint = "write", SetLastError = true)]
-    public static partial nint Write(int fd, byte* buffer, nuint count);
 
     [LibraryImport("libc", EntryPoint = "fsync", SetLastError = true)]
     public static partial int Fsync(int fd);
 
     [LibraryImport("libc", EntryPoint = "syncfs", SetLastError = true)]
     public static partial int SyncFs(int fd);
+
+    [LibraryImport("libc", EntryPoint = "utimensat", SetLastError = true)]
+    private static partial int UtimeAt(int directory, byte[] name, Timespec* times, int flags);
+
+    [LibraryImport("libc", EntryPoint = "lsetxattr", SetLastError = true)]
+    private static partial int SetXattrNative(byte[] path, byte[] name, byte* value, nuint size, int flags);
+
+    [LibraryImport("libc", EntryPoint = "copy_file_range", SetLastError = true)]
+    private static partial nint CopyFileRangeNative(int from, long* fromOffset, int to, long* toOffset, nuint length, uint flags);
+
+    [LibraryImport("libc", EntryPoint = "read", SetLastError = true)]
+    private static partial nint ReadNative(int fd, byte* buffer, nuint count);
+
+    [LibraryImport("libc", EntryPoint = "write", SetLastError = true)]
+    private static partial nint WriteNative(int fd, byte* buffer, nuint count);
 }
