@@ -123,7 +123,12 @@ public sealed partial class SnapshotService
         RootFilesystemLayers? provided = null;
         if (stack.ProvidedChainId is { } chainId)
         {
-            Result<RootFilesystemLayers> attached = await images.AttachAsync(chainId, snapshot.Key.Value, cancellationToken);
+            Result<RootFilesystemLayers> attached = await images.AttachAsync(chainId, snapshot.Key.Value, inOneDirectory: false, cancellationToken);
+            if (attached.IsSuccess && !MountPlan.Fits(snapshot, stack.Ordinary, attached.Value, directories))
+            {
+                attached = await images.AttachAsync(chainId, snapshot.Key.Value, inOneDirectory: true, cancellationToken);
+            }
+
             if (!attached.IsSuccess)
             {
                 return attached.Error;

@@ -18,7 +18,10 @@ internal interface ITreeRoots : IDisposable
     Task PrepareAsync(WorkerTree tree, CancellationToken cancellationToken);
 
     /// <summary>The layers for one snapshot. Repeating it for the same key gives the same ones until the tree is complete.</summary>
-    RootFilesystemLayers Attach(WorkerTree tree, string snapshotKey);
+    /// <param name="tree">Complete, unless containers can start early.</param>
+    /// <param name="snapshotKey">Who is to be mounted.</param>
+    /// <param name="inOneDirectory">Whether the result must be one directory with the whole tree.</param>
+    RootFilesystemLayers Attach(WorkerTree tree, string snapshotKey, bool inOneDirectory = false);
 
     /// <summary>The snapshot is gone. Unknown keys are ignored.</summary>
     void Detach(string snapshotKey);

@@ -38,7 +38,7 @@ public sealed partial class ImageLibrary : IProvidedImages
         }
     }
 
-    public async Task<Result<RootFilesystemLayers>> AttachAsync(string chainId, string snapshotKey, CancellationToken cancellationToken)
+    public async Task<Result<RootFilesystemLayers>> AttachAsync(string chainId, string snapshotKey, bool inOneDirectory, CancellationToken cancellationToken)
     {
         WorkerTree? tree = Digest.TryParse(chainId, out Digest digest) ? Find(digest) : null;
         if (tree is null)
@@ -53,7 +53,7 @@ public sealed partial class ImageLibrary : IProvidedImages
             return refused.Error;
         }
 
-        return _roots.Attach(tree, snapshotKey);
+        return _roots.Attach(tree, snapshotKey, inOneDirectory);
     }
 
     public void Detach(string snapshotKey) => _roots.Detach(snapshotKey);

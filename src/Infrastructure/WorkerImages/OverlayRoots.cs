@@ -12,10 +12,10 @@ namespace Starlight.Infrastructure.WorkerImages;
 /// Root file systems from mounted filesystem images and the object store. Below a tree's directory:
 /// <code>
 /// mnt             the filesystem image, mounted when first needed
-/// inner/complete  nested mode, complete trees: one read-only overlay for all containers
-/// inner/&lt;n&gt;       nested mode, while contents arrive: one per snapshot, with the snapshot's gate directory
+/// inner/complete  nested, complete trees: one read-only overlay for all containers
+/// inner/&lt;n&gt;       nested, while contents arrive: one per snapshot, with the snapshot's gate directory
 /// </code>
-/// A single overlay needs no mount of ours but the first; the container's own overlay names the layers.
+/// A single overlay needs no mount of ours but the first; the container's own overlay names the layers. Nested is what the mode says, and what a snapshot on many ordinary layers needs.
 /// </summary>
 /// <param name="capabilities">Mode and what carries the images.</param>
 /// <param name="objects">The contents.</param>
@@ -35,8 +35,9 @@ internal sealed class OverlayRoots(MountCapabilities capabilities, ObjectStore o
 
     public Task PrepareAsync(WorkerTree tree, CancellationToken cancellationToken) => Task.CompletedTask;
 
-    public RootFilesystemLayers Attach(WorkerTree tree, string snapshotKey)
+    public RootFilesystemLayers Attach(WorkerTree tree, string snapshotKey, bool inOneDirectory = false)
     {
+        bool nested = inOneDirectory || capabilities.Mode == MountMode.NestedOverlay;
         lock (_lock)
         {
             if (!_mounted.Contains(tree.MountPoint))
@@ -49,9 +50,9 @@ internal sealed class OverlayRoots(MountCapabilities capabilities, ObjectStore o
             OverlayLayers layers = new(tree.MountPoint, objects.Root);
             if (tree.Complete)
             {
-                return capabilities.Mode == MountMode.SingleOverlay
-                    ? new RootFilesystemLayers(tree.MountPoint, null, objects.Root)
-                    : new RootFilesystemLayers(MountInner(Path.Combine(tree.InnerDirectory, SharedInner), layers), null, null);
+                return nested
+                    ? new RootFilesystemLayers(MountInner(Path.Combine(tree.InnerDirectory, SharedInner), layers), null, null)
+                    : new RootFilesystemLayers(tree.MountPoint, null, objects.Root);
             }
 
             if (gate is null)
@@ -67,9 +68,9 @@ internal sealed class OverlayRoots(MountCapabilities capabilities, ObjectStore o
             }
 
             string directory = attachment.Gate.Path;
-            return capabilities.Mode == MountMode.SingleOverlay
-                ? new RootFilesystemLayers(tree.MountPoint, directory, objects.Root, gate.TailPath)
-                : new RootFilesystemLayers(MountInner(attachment.Inner, layers with { Gate = directory, Tail = gate.TailPath }), null, null);
+            return nested
+                ? new RootFilesystemLayers(MountInner(attachment.Inner, layers with { Gate = directory, Tail = gate.TailPath }), null, null)
+                : new RootFilesystemLayers(tree.MountPoint, directory, objects.Root, gate.TailPath);
         }
     }
 

@@ -47,7 +47,7 @@ internal sealed class UnpackedRoots(ObjectStore objects, IFilesystemImages files
         return building.Work!.WaitAsync(cancellationToken);
     }
 
-    public RootFilesystemLayers Attach(WorkerTree tree, string snapshotKey) => new(tree.UnpackedDirectory, null, null);
+    public RootFilesystemLayers Attach(WorkerTree tree, string snapshotKey, bool inOneDirectory = false) => new(tree.UnpackedDirectory, null, null);
 
     public void Detach(string snapshotKey)
     {

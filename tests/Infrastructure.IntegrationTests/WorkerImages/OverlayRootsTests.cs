@@ -120,6 +120,24 @@ public sealed class OverlayRootsTests : IDisposable
     }
 
     [Fact]
+    public async Task Attach_InOneDirectory_GivesAWholeTreeInAnyModeAndWaitsLikeTheOther()
+    {
+        using OverlayRoots roots = _rig.Overlays(MountMode.SingleOverlay);
+        RootFilesystemLayers layers = roots.Attach(_rig.Tree, "one");
+
+        RootFilesystemLayers whole = roots.Attach(_rig.Tree, "one", inOneDirectory: true);
+
+        whole.ShouldBe(new RootFilesystemLayers(whole.MetadataDirectory, null, null));
+        using ChildProcess reader = ChildProcess.Start("cat", [Path.Combine(whole.MetadataDirectory, "etc/name")]);
+        await Probe.UntilAsync(() => _rig.Gate.WaitingCount == 1, "the open waits");
+        _rig.Deliver();
+        (await reader.WaitAsync(Patience)).Succeeded().ShouldBe("starlight");
+        roots.Attach(_rig.Tree, "one").ShouldBe(layers);
+        roots.Detach("one");
+        _rig.Mounts().Select(m => m.FileSystemType).ShouldBe(["erofs"]);
+    }
+
+    [Fact]
     public void Attach_OfAnIncompleteTreeWithoutAGate_IsAMistake() =>
         Should.Throw<InvalidOperationException>(() => _rig.Overlays(MountMode.SingleOverlay, earlyStart: false).Attach(_rig.Tree, "one"));
 
