@@ -94,6 +94,20 @@ public sealed class RemoteLayersTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task Provides_WhereContainersCannotStartEarly_TakesBackWhatFailedToArrive()
+    {
+        _reception.Completion.Returns(Task.FromResult<Result>(new Error("Bundle.Corrupt", "damaged", ErrorKind.DataCorrupt)));
+        _reception.AbandonAsync().Returns(_ =>
+        {
+            _here = false;
+            return Task.CompletedTask;
+        });
+        _images.SupportsEarlyStart.Returns(false);
+
+        (await AskAsync(0)).ShouldBeFalse("containerd is to unpack the layer");
+    }
+
+    [Fact]
     public async Task Provides_AllLayersAtOnce_AsksOnce()
     {
         TaskCompletionSource<IIncomingBundle> answer = new();
