@@ -6,6 +6,7 @@ using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.AspNetCore.Server.Kestrel.Https;
 using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
@@ -17,6 +18,7 @@ using Starlight.Infrastructure.Erofs;
 using Starlight.Infrastructure.Images;
 using Starlight.Infrastructure.Persistence;
 using Starlight.Infrastructure.Registry;
+using Starlight.Presentation.Proxy.Access;
 using Starlight.Presentation.Proxy.Endpoints;
 using Starlight.Presentation.Proxy.Problems;
 using Starlight.Presentation.Proxy.Settings;
@@ -27,9 +29,6 @@ namespace Starlight.Presentation.Proxy;
 /// <summary>Composes the proxy from its adapters and serves it.</summary>
 internal static class ProxyHost
 {
-    /// <summary>Running answers get so long to finish when the proxy is told to stop; clients resume what was cut off.</summary>
-    private static readonly TimeSpan ShutdownTimeout = TimeSpan.FromSeconds(30);
-
     /// <summary>Daemons keep idle connections open on purpose, because they start at full speed. TCP's own keep-alive finds dead ones.</summary>
     private static readonly TimeSpan IdleConnection = TimeSpan.FromHours(1);
 
@@ -38,7 +37,7 @@ internal static class ProxyHost
         await using WebApplication app = Build(settings);
         await StartAsync(app, settings, cancellationToken);
         ILogger logger = app.Services.GetRequiredService<ILoggerFactory>().CreateLogger("Starlight.Proxy");
-        foreach (string note in settings.Notes)
+        foreach (string note in settings.Notes.Concat(Exposure(settings)))
         {
             ProxyLog.Note(logger, note);
         }
@@ -63,8 +62,10 @@ internal static class ProxyHost
             });
         builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => Listen(kestrel, settings));
         builder.Services.AddRoutingCore();
-        builder.Services.Configure<Microsoft.Extensions.Hosting.HostOptions>(host => host.ShutdownTimeout = ShutdownTimeout);
-        builder.Services.AddSingleton<IConnectionListenerFactory>(Sockets);
+        builder.Services.Configure<Microsoft.Extensions.Hosting.HostOptions>(host => host.ShutdownTimeout = settings.ShutdownTimeout);
+        builder.Services.AddSingleton<IConnectionListenerFactory>(services => Sockets(services, plainText: settings.Tls is null));
+        builder.Services.AddSingleton(TimeProvider.System);
+        builder.Services.AddAccess(settings);
         builder.Services
             .AddApplication()
             .AddImageTransports(new RegistryOptions { DefaultRegistry = settings.Registries.DefaultRegistry })
@@ -81,6 +82,7 @@ internal static class ProxyHost
         app.UseMiddleware<ProtocolMiddleware>();
         app.UseMiddleware<ProblemMiddleware>();
         app.UseRouting();
+        app.UseAccess();
         HealthEndpoint.Map(app);
         NotifyEndpoint.Map(app);
         DeltaEndpoint.Map(app);
@@ -111,8 +113,37 @@ internal static class ProxyHost
         // Everything is in the query; a body has no meaning here.
         kestrel.Limits.MaxRequestBodySize = 64 << 10;
         kestrel.Limits.Http2.MaxStreamsPerConnection = 256;
+        if (settings.Tls is { } tls)
+        {
+            ServerCertificate certificate = ActivatorUtilities.CreateInstance<ServerCertificate>(kestrel.ApplicationServices, tls.Certificate, tls.Key);
+            kestrel.Listen(EndPointOf(settings), listen =>
+            {
+                listen.Protocols = HttpProtocols.Http1AndHttp2;
+                listen.UseHttps(new TlsHandshakeCallbackOptions { OnConnection = _ => ValueTask.FromResult(certificate.Options) });
+            });
+            return;
+        }
+
         kestrel.Listen(EndPointOf(settings), listen => listen.Protocols = HttpProtocols.Http1);
         kestrel.Listen(new PriorKnowledgeEndPoint(), listen => listen.Protocols = HttpProtocols.Http2);
+    }
+
+    /// <summary>What an operator should know about who can reach this proxy.</summary>
+    private static IEnumerable<string> Exposure(ProxySettings settings)
+    {
+        if (IPAddress.TryParse(settings.Host, out IPAddress? address) ? IPAddress.IsLoopback(address) : settings.Host == "localhost")
+        {
+            yield break;
+        }
+
+        if (settings.AccountsPath is null)
+        {
+            yield return $"everybody who can reach {settings.Host}:{settings.Port} may pull, notify and administer: make accounts with 'starlight-proxy user add' and name the file with --accounts";
+        }
+        else if (settings.Tls is null)
+        {
+            yield return "passwords and tokens come in over plain HTTP: name a certificate with --tls-cert and --tls-key, or let a reverse proxy on this machine do TLS";
+        }
     }
 
     private static EndPoint EndPointOf(ProxySettings settings)
@@ -132,10 +163,13 @@ internal static class ProxyHost
         }
     }
 
-    private static Http2PriorKnowledge Sockets(IServiceProvider services)
+    /// <param name="services">For the log.</param>
+    /// <param name="plainText">HTTP/2 is told apart by its preface; under TLS the handshake does that, and a plain-text connection must not get around it.</param>
+    private static IConnectionListenerFactory Sockets(IServiceProvider services, bool plainText)
     {
         ILoggerFactory logs = services.GetRequiredService<ILoggerFactory>();
         SocketTransportOptions options = new() { CreateBoundListenSocket = endpoint => CongestionControl.CreateListenSocket(endpoint, logs.CreateLogger("Starlight.Proxy")) };
-        return new Http2PriorKnowledge(new SocketTransportFactory(Options.Create(options), logs));
+        SocketTransportFactory sockets = new(Options.Create(options), logs);
+        return plainText ? new Http2PriorKnowledge(sockets) : sockets;
     }
 }

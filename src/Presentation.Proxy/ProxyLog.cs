@@ -24,4 +24,13 @@ internal static partial class ProxyLog
 
     [LoggerMessage(7, LogLevel.Debug, "congestion control {Name} is not to be had here: {Reason}")]
     public static partial void NoCongestionControl(ILogger logger, string name, string reason);
+
+    [LoggerMessage(8, LogLevel.Information, "read {Path} again: its new version is in use")]
+    public static partial void FileReloaded(ILogger logger, string path);
+
+    [LoggerMessage(9, LogLevel.Error, "a changed file is of no use, the version before it stays in use: {Reason}")]
+    public static partial void FileNotReloaded(ILogger logger, string reason);
+
+    [LoggerMessage(10, LogLevel.Warning, "the certificate {Path} ends on {Expires:u}: renew it")]
+    public static partial void CertificateExpires(ILogger logger, string path, DateTimeOffset expires);
 }

@@ -12,6 +12,7 @@ using Starlight.Domain.Images;
 using Starlight.Domain.References;
 using Starlight.Domain.SharedKernel;
 using Starlight.Infrastructure.Contents;
+using Starlight.Presentation.Proxy.Access;
 using Starlight.Presentation.Proxy.Problems;
 using Starlight.Presentation.Proxy.Settings;
 
@@ -33,13 +34,13 @@ internal sealed class DeltaEndpoint(IMediator mediator, RegistryNames registries
     public const string LayersHeader = "Starlight-Layers";
 
     public static void Map(IEndpointRouteBuilder routes) =>
-        routes.MapMethods("/starlight/delta", [HttpMethods.Get, HttpMethods.Head], (HttpContext context, DeltaEndpoint endpoint) => endpoint.HandleAsync(context));
+        routes.MapMethods("/starlight/delta", [HttpMethods.Get, HttpMethods.Head], (HttpContext context, DeltaEndpoint endpoint) => endpoint.HandleAsync(context)).RequireRole(Roles.Pull);
 
     /// <summary>1. read the request; 2. plan; 3. describe; 4. answer what needs no body; 5. send the finished file or follow the growing one.</summary>
     private async Task HandleAsync(HttpContext context)
     {
         // 1.
-        Result<GetDeltaQuery> query = Parse(context.Request);
+        Result<GetDeltaQuery> query = Parse(context.Request, AccountAuthentication.Of(context));
         if (!query.IsSuccess)
         {
             await new ProblemResult(query.Error).ExecuteAsync(context);
@@ -91,7 +92,7 @@ internal sealed class DeltaEndpoint(IMediator mediator, RegistryNames registries
         await SendAsync(context, delta.Identity, tag, bundle);
     }
 
-    private Result<GetDeltaQuery> Parse(HttpRequest request)
+    private Result<GetDeltaQuery> Parse(HttpRequest request, Account account)
     {
         Result<IReadOnlyList<ImageReference>> to = References(request, "to");
         Result<IReadOnlyList<ImageReference>> from = References(request, "from");
@@ -104,7 +105,14 @@ internal sealed class DeltaEndpoint(IMediator mediator, RegistryNames registries
             [{ } text] when int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int count) => Result<int?>.Success(count),
             var other => new Error("Delta.LayersOutOfRange", $"'{other}' is not a number of layers", ErrorKind.InvalidInput),
         };
-        return (to.Error ?? from.Error ?? platform.Error ?? layers.Error) is { } error ? error : new GetDeltaQuery(to.Value, platform.Value, from.Value, layers.Value);
+        if ((to.Error ?? from.Error ?? platform.Error ?? layers.Error) is { } error)
+        {
+            return error;
+        }
+
+        return to.Value.FirstOrDefault(reference => !account.Images.Includes(reference.Name)) is { } denied
+            ? AccessErrors.ImageDenied(account, denied)
+            : new GetDeltaQuery(to.Value, platform.Value, from.Value, layers.Value) { Readable = account.Images };
     }
 
     private Result<IReadOnlyList<ImageReference>> References(HttpRequest request, string parameter)

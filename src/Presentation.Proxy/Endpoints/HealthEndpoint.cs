@@ -1,7 +1,9 @@
 using System.Text.Json.Serialization;
+using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
+using Starlight.Presentation.Proxy.Access;
 
 namespace Starlight.Presentation.Proxy.Endpoints;
 
@@ -17,9 +19,19 @@ internal static class HealthEndpoint
 
     public static void Map(IEndpointRouteBuilder routes)
     {
-        routes.MapMethods("/", [HttpMethods.Get, HttpMethods.Head, HttpMethods.Post], WriteAsync);
-        routes.MapMethods("/health-check", [HttpMethods.Get, HttpMethods.Head], WriteAsync);
+        routes.MapMethods("/", [HttpMethods.Get, HttpMethods.Head, HttpMethods.Post], WriteAsync).AllowEverybody();
+        routes.MapMethods("/health-check", [HttpMethods.Get, HttpMethods.Head], WriteAsync).AllowEverybody();
     }
 
-    private static Task WriteAsync(HttpContext context) => context.Response.WriteAsJsonAsync(Answer, ProxyJson.Readable.HealthAnswer, contentType: null, context.RequestAborted);
+    /// <summary>Needs no login; but a wrong one is refused, so that <c>ctr-starlight test</c> finds it.</summary>
+    private static async Task WriteAsync(HttpContext context)
+    {
+        if (context.Request.Headers.Authorization.Count > 0 && !(await context.AuthenticateAsync()).Succeeded)
+        {
+            await context.ChallengeAsync();
+            return;
+        }
+
+        await context.Response.WriteAsJsonAsync(Answer, ProxyJson.Readable.HealthAnswer, contentType: null, context.RequestAborted);
+    }
 }

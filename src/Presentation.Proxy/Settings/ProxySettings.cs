@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using Starlight.Presentation.Proxy.Access;
 
 namespace Starlight.Presentation.Proxy.Settings;
 
@@ -11,6 +12,9 @@ internal sealed record ProxySettings
 
     /// <summary>In MiB: some hundreds of bundles of ordinary images.</summary>
     public const int DefaultBundleCacheMegabytes = 10 * 1024;
+
+    /// <summary>What container platforms wait before they kill (Kubernetes: terminationGracePeriodSeconds).</summary>
+    public const int DefaultShutdownSeconds = 30;
 
     public required string Host { get; init; }
 
@@ -28,6 +32,30 @@ internal sealed record ProxySettings
 
     public required long BundleCacheBytes { get; init; }
 
+    /// <summary>The accounts file; null: everybody may do everything.</summary>
+    public string? AccountsPath { get; init; }
+
+    /// <summary>PEM files; null: plain HTTP.</summary>
+    public TlsFiles? Tls { get; init; }
+
+    public ClientLimits Limits { get; init; } = ClientLimits.Default;
+
+    public LogFormat LogFormat { get; init; }
+
+    /// <summary>Running answers get so long to finish when the proxy is told to stop; clients resume what was cut off.</summary>
+    public TimeSpan ShutdownTimeout { get; init; } = TimeSpan.FromSeconds(DefaultShutdownSeconds);
+
     /// <summary>Things to tell the operator once the log is up.</summary>
     public IReadOnlyList<string> Notes { get; init; } = [];
+}
+
+internal sealed record TlsFiles(string Certificate, string Key);
+
+internal enum LogFormat
+{
+    /// <summary>One line of text per entry, for people.</summary>
+    Text,
+
+    /// <summary>One JSON object per line, for programs.</summary>
+    Json,
 }
