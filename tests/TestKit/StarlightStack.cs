@@ -80,6 +80,15 @@ public sealed partial class StarlightStack : IAsyncDisposable
     /// <summary>More arguments for the daemon, from its next start on.</summary>
     public IReadOnlyList<string> DaemonArguments { get; set; } = [];
 
+    /// <summary>More arguments for the proxy, from its next start on.</summary>
+    public IReadOnlyList<string> ProxyArguments { get; set; } = [];
+
+    /// <summary>Where the daemon's flag says that the proxy is: protocol, address and login of its default profile. Null: in the clear, without a login, through the relay.</summary>
+    public string? ProxyProfile { get; set; }
+
+    /// <summary>A file or directory of the test's own that goes with the stack.</summary>
+    public string Scratch(string name) => _scratch[name];
+
     public int DaemonPid => _daemon!.Pid;
 
     /// <param name="registryCredentials">Null: anonymous; else the registry asks for them.</param>
@@ -116,7 +125,7 @@ public sealed partial class StarlightStack : IAsyncDisposable
     }
 
     public async Task StartProxyAsync() => _proxy = await ServerProgram.StartAsync(
-        [.. StarlightProgram.Proxy, "--host", "127.0.0.1", "--port", ProxyPort.ToString(CultureInfo.InvariantCulture), "--data-dir", _scratch["proxy"]],
+        [.. StarlightProgram.Proxy, "--host", "127.0.0.1", "--port", ProxyPort.ToString(CultureInfo.InvariantCulture), "--data-dir", _scratch["proxy"], .. ProxyArguments],
         line => line.Contains(" listens on http", StringComparison.Ordinal),
         s_startDeadline,
         new Dictionary<string, string> { ["DOCKER_CONFIG"] = DockerConfigDirectory });
@@ -133,7 +142,7 @@ public sealed partial class StarlightStack : IAsyncDisposable
         _daemon = await ServerProgram.StartAsync(
             [
                 .. StarlightProgram.Daemon, "-c", _scratch["daemon.json"], "--fs-root", FsRoot, "--socket", SnapshotterSocket, "--daemon", DaemonSocket,
-                "--containerd", Containerd.Address, "--proxy", $"local,http,127.0.0.1:{Relay.Port}", .. DaemonArguments,
+                "--containerd", Containerd.Address, "--proxy", ProxyProfile ?? $"local,http,127.0.0.1:{Relay.Port}", .. DaemonArguments,
             ],
             line => line.Contains(" ready: ", StringComparison.Ordinal),
             s_startDeadline);
