@@ -9,6 +9,7 @@ using Starlight.Domain.Images;
 using Starlight.Domain.Proxies;
 using Starlight.Domain.References;
 using Starlight.Domain.SharedKernel;
+using Starlight.Infrastructure.Bundles;
 
 namespace Starlight.Infrastructure.ProxyClient;
 
@@ -32,11 +33,14 @@ public sealed class StarlightProxyClient : IProxyClient, IDisposable
 
     private readonly HttpClient _http;
     private readonly IFilesystemImages? _filesystems;
+    private readonly Func<IBundleBases?> _bases;
 
     /// <param name="filesystems">Reads filesystem images of bundles; not needed for pings and notifies.</param>
-    public StarlightProxyClient(IFilesystemImages? filesystems = null)
+    /// <param name="bases">What patches can be applied to; bundles are asked for without patches if there is nothing.</param>
+    public StarlightProxyClient(IFilesystemImages? filesystems = null, Func<IBundleBases?>? bases = null)
     {
         _filesystems = filesystems;
+        _bases = bases ?? (static () => null);
         _http = new HttpClient(new SocketsHttpHandler
         {
             ConnectTimeout = ConnectTimeout,
@@ -109,12 +113,13 @@ public sealed class StarlightProxyClient : IProxyClient, IDisposable
 
     public async Task<IIncomingBundle> RequestDeltaAsync(ProxyProfile proxy, DeltaRequest request, CancellationToken cancellationToken) =>
         await IncomingBundle.OpenAsync(
-            this, proxy, request, _filesystems ?? throw new InvalidOperationException("this client was made without a reader of filesystem images"), cancellationToken);
+            this, proxy, request, _bases(), _filesystems ?? throw new InvalidOperationException("this client was made without a reader of filesystem images"), cancellationToken);
 
     public void Dispose() => _http.Dispose();
 
     /// <summary>Asks for a bundle, or for the rest of the one with the given entity tag. 200 or 206; everything else throws.</summary>
-    internal async Task<HttpResponseMessage> GetDeltaAsync(ProxyProfile proxy, DeltaRequest delta, EntityTagHeaderValue? tag, long offset, CancellationToken cancellationToken)
+    internal async Task<HttpResponseMessage> GetDeltaAsync(
+        ProxyProfile proxy, DeltaRequest delta, bool patches, EntityTagHeaderValue? tag, long offset, CancellationToken cancellationToken)
     {
         StringBuilder query = new("starlight/delta?platform=" + Uri.EscapeDataString(delta.Platform.ToString()));
         foreach (ImageReference image in delta.Images)
@@ -125,6 +130,11 @@ public sealed class StarlightProxyClient : IProxyClient, IDisposable
         foreach (BaseImage image in delta.Bases)
         {
             query.Append("&from=").Append(Uri.EscapeDataString(image.Reference.WithDigest(image.ManifestDigest).ToString()));
+        }
+
+        if (patches && delta.Bases.Count > 0)
+        {
+            query.Append("&patch=true");
         }
 
         using HttpRequestMessage request = Request(proxy, HttpMethod.Get, query.ToString());

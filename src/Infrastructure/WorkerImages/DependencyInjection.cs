@@ -2,6 +2,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Starlight.Application.Abstractions.Snapshots;
 using Starlight.Application.Abstractions.Worker;
+using Starlight.Infrastructure.Bundles;
 using Starlight.Infrastructure.Fuse;
 using Starlight.Infrastructure.Mounts;
 using Starlight.Infrastructure.Objects;
@@ -24,6 +25,7 @@ public static class DependencyInjection
             provider.GetRequiredService<ArrivalBoard>(), layout.GateDirectory, provider.GetRequiredService<ILogger<ArrivalGate>>(), provider.GetRequiredService<TimeProvider>()));
         services.AddSingleton<ImageLibrary>();
         services.AddSingleton<IWorkerImages>(provider => provider.GetRequiredService<ImageLibrary>());
+        services.AddSingleton<IBundleBases>(provider => provider.GetRequiredService<ImageLibrary>());
         services.AddSingleton<IProvidedImages>(provider => provider.GetRequiredService<ImageLibrary>());
         return services;
     }

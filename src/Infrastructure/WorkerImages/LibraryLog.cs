@@ -36,4 +36,7 @@ internal static partial class LibraryLog
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "{What} could not be removed: {Reason}")]
     public static partial void RemovalFailed(ILogger logger, string what, string reason);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "{File} cannot be built upon: {Reason}")]
+    public static partial void BaseUnusable(ILogger logger, string file, string reason);
 }

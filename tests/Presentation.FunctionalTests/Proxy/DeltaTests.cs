@@ -17,7 +17,7 @@ public sealed class DeltaTests(ProxyFixture fixture) : IClassFixture<ProxyFixtur
         HttpResponseMessage answer = await fixture.Proxy.Http.GetAsync($"/starlight/delta?to={name}:v1&platform=linux/amd64");
         BundleContents bundle = await BundleContents.ReadAsync(await answer.Content.ReadAsByteArrayAsync());
 
-        answer.Content.Headers.ContentType!.MediaType.ShouldBe("application/vnd.starlight.delta-bundle.v1");
+        answer.Content.Headers.ContentType!.MediaType.ShouldBe("application/vnd.starlight.delta-bundle.v2");
         answer.Headers.GetValues("Starlight-Image-Digest").ShouldBe([image.Digest.ToString()]);
         answer.Headers.GetValues("Starlight-Filesystem-Digest").ShouldBe([bundle.Images[0].FilesystemDigest.ToString()]);
         answer.Headers.GetValues("Starlight-Protocol").ShouldBe(["1"]);
