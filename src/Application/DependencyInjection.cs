@@ -2,9 +2,12 @@ using FluentValidation;
 using MediatR;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
+using Starlight.Application.Abstractions.Snapshots;
 using Starlight.Application.Behaviours;
 using Starlight.Application.Delta;
+using Starlight.Application.Indexing;
 using Starlight.Application.Notify;
+using Starlight.Application.OnDemand;
 using Starlight.Application.Pull;
 
 namespace Starlight.Application;
@@ -37,12 +40,21 @@ public static class DependencyInjection
 
         AddDeferredSingleton<ImageResolver>(services);
         AddDeferredSingleton<LayerIndexer>(services);
+        AddDeferredSingleton<ImageAssembler>(services);
         AddDeferredSingleton<ImageIndexer>(services);
         AddDeferredSingleton<SharedNotifications>(services);
         AddDeferredSingleton<ImageShelf>(services);
         AddDeferredSingleton<ImageRegistrar>(services);
+        AddDeferredSingleton<ImageFetch>(services);
         return services;
     }
+
+    /// <summary>
+    /// Lets what the snapshotter is asked for be fetched when it is first asked for. After the adapter of <see cref="IProvidedImages"/>, which this wraps, and after
+    /// <see cref="AddApplication"/>.
+    /// </summary>
+    public static IServiceCollection AddOnDemandImages(this IServiceCollection services) =>
+        services.Decorate<IProvidedImages, MissingTrees>().Decorate<IProvidedImages, RemoteLayers>();
 
     private static void AddDeferredSingleton<T>(IServiceCollection services)
         where T : class => services.AddSingleton(provider => ActivatorUtilities.CreateInstance<T>(provider));

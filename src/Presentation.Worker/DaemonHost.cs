@@ -1,5 +1,6 @@
 using Starlight.Application;
 using Starlight.Application.Abstractions.Proxies;
+using Starlight.Application.Snapshots;
 using Starlight.Domain.SharedKernel;
 using Starlight.Infrastructure.Containerd;
 using Starlight.Infrastructure.Erofs;
@@ -37,6 +38,7 @@ internal static partial class DaemonHost
         builder.Services.AddProxyClient();
         builder.Services.AddContainerd(settings.ContainerdSocket);
         builder.Services.AddWorkerImages(layout, capabilities);
+        builder.Services.AddOnDemandImages();
         builder.Services.AddSnapshots(layout.SnapshotsDirectory, settings.MetadataPath);
         builder.Services.AddScoped<DaemonService>();
 
@@ -45,6 +47,9 @@ internal static partial class DaemonHost
         DaemonService.Map(app);
         app.MapGrpcUnimplemented();
         ILogger logger = app.Services.GetRequiredService<ILoggerFactory>().CreateLogger("Starlight.Daemon");
+
+        // Before anyone can ask: no pull outlives the daemon, so an image without a snapshot is one that the last daemon died over.
+        await app.Services.GetRequiredService<SnapshotService>().ReclaimAsync(TimeSpan.Zero, cancellationToken);
         app.Services.GetRequiredService<ImageLibrary>().ResumeInterrupted(config, app.Services.GetRequiredService<IProxyClient>());
         await app.StartAsync(cancellationToken);
         LogStarted(logger, settings.SnapshotterSocket, settings.DaemonSocket, settings.FsRoot, KernelCapabilities.Describe(capabilities));

@@ -78,7 +78,19 @@ internal static class OddImage
         """,
     ];
 
-    public static async Task<string> PushAsync(StarlightStack stack, string repositoryAndTag)
+    public static async Task<string> PushAsync(StarlightStack stack, string repositoryAndTag) => await PushAsync(stack, repositoryAndTag, await LayersAsync());
+
+    /// <summary>Pushes an image of these layers, base first.</summary>
+    public static async Task<string> PushAsync(StarlightStack stack, string repositoryAndTag, IReadOnlyList<byte[]> layers)
+    {
+        string[] place = repositoryAndTag.Split(':');
+        using ImagePusher pusher = new(stack.Registry.Host, place[0]);
+        await pusher.ImageAsync(place[1], layers, Starlight.Domain.Images.Platform.Local.ToString());
+        return stack.Reference(repositoryAndTag);
+    }
+
+    /// <summary>The layers as tar archives, base first. No two calls give the same bytes.</summary>
+    public static async Task<IReadOnlyList<byte[]>> LayersAsync()
     {
         using ScratchDirectory scratch = new();
         List<byte[]> layers = [];
@@ -94,9 +106,6 @@ internal static class OddImage
             layers.Add(await File.ReadAllBytesAsync(archive));
         }
 
-        string[] place = repositoryAndTag.Split(':');
-        using ImagePusher pusher = new(stack.Registry.Host, place[0]);
-        await pusher.ImageAsync(place[1], layers, Starlight.Domain.Images.Platform.Local.ToString());
-        return stack.Reference(repositoryAndTag);
+        return layers;
     }
 }

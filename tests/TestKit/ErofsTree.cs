@@ -15,14 +15,23 @@ public sealed class ErofsTree : IDisposable
     /// <param name="files">Path → content. Empty content is an empty file.</param>
     /// <param name="prepare">Shell commands run in the tree before it becomes an image, for owners, modes and directories.</param>
     public ErofsTree(string directory, IReadOnlyDictionary<string, string> files, string prepare = "true")
+        : this(directory, metadata =>
+        {
+            foreach ((string path, string content) in files)
+            {
+                metadata.AddFile(path, Encoding.UTF8.GetBytes(content));
+            }
+
+            Tool.Bash(prepare, metadata.SourceDirectory);
+        })
+    {
+    }
+
+    private ErofsTree(string directory, Action<MetadataImage> fill)
     {
         ObjectsDirectory = Directory.CreateDirectory(Path.Combine(directory, "objects")).FullName;
         MetadataImage metadata = new(directory);
-        foreach ((string path, string content) in files)
-        {
-            metadata.AddFile(path, Encoding.UTF8.GetBytes(content));
-        }
-
+        fill(metadata);
         foreach ((Digest digest, byte[] content) in metadata.Contents)
         {
             string file = Path.Combine(ObjectsDirectory, digest.ObjectPath);
@@ -30,10 +39,16 @@ public sealed class ErofsTree : IDisposable
             File.WriteAllBytes(file, content);
         }
 
-        Tool.Bash(prepare, metadata.SourceDirectory);
         string image = metadata.BuildAsync().GetAwaiter().GetResult();
         _mount = Mounted.On(Path.Combine(directory, "metadata"), ("erofs", image, ["ro", "loop"]));
     }
+
+    /// <summary>The image of what a script leaves in an empty directory.</summary>
+    public static ErofsTree Of(string directory, string script) => new(directory, metadata =>
+    {
+        Tool.Bash(script, metadata.SourceDirectory);
+        metadata.HollowOut();
+    });
 
     public string MetadataDirectory => _mount.Target;
 

@@ -63,5 +63,10 @@ public sealed class FakeProvidedImages : IProvidedImages
         return Task.CompletedTask;
     }
 
+    /// <summary>What ListQuiet answers.</summary>
+    public IReadOnlyList<string> Quiet { get; set; } = [];
+
+    public IReadOnlyList<string> ListQuiet(TimeSpan quiet) => Quiet;
+
     public Task<(long Size, long Inodes)> UsageAsync(string chainId, CancellationToken cancellationToken) => Task.FromResult((12345L, 67L));
 }

@@ -29,13 +29,36 @@ public sealed partial class MetadataImage(string workDirectory)
         Digest digest = Digest.Of(content);
         if (content.Length > 0)
         {
-            SetAttribute(file, "trusted.overlay.metacopy", "");
-            SetAttribute(file, "trusted.overlay.redirect", "/" + digest.ObjectPath);
-            Contents[digest] = content;
+            SetRedirect(file, content);
         }
 
         File.SetUnixFileMode(file, mode);
         return digest;
+    }
+
+    /// <summary>
+    /// Leaves the contents of all regular files out of the image that were written to <see cref="SourceDirectory"/> directly; names, owners, modes and hard links stay.
+    /// </summary>
+    public void HollowOut()
+    {
+        HashSet<string> inodes = [];
+        foreach (string[] line in Tool.Bash("find . -type f -size +0 -printf '%i %P\\n'", SourceDirectory).Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(l => l.Split(' ', 2)))
+        {
+            if (!inodes.Add(line[0]))
+            {
+                continue;
+            }
+
+            string file = Path.Combine(SourceDirectory, line[1]);
+            byte[] content = File.ReadAllBytes(file);
+            using (FileStream stream = new(file, FileMode.Open, FileAccess.Write))
+            {
+                stream.SetLength(0);
+                stream.SetLength(content.Length);
+            }
+
+            SetRedirect(file, content);
+        }
     }
 
     public void AddSymlink(string path, string target)
@@ -53,6 +76,14 @@ public sealed partial class MetadataImage(string workDirectory)
         string image = Path.Combine(workDirectory, name);
         (await ProcessRunner.RunAsync("mkfs.erofs", [image, SourceDirectory])).Succeeded();
         return image;
+    }
+
+    private void SetRedirect(string file, byte[] content)
+    {
+        Digest digest = Digest.Of(content);
+        SetAttribute(file, "trusted.overlay.metacopy", "");
+        SetAttribute(file, "trusted.overlay.redirect", "/" + digest.ObjectPath);
+        Contents[digest] = content;
     }
 
     private static void SetAttribute(string file, string name, string value)

@@ -8,10 +8,13 @@ public static class Probe
     public static readonly TimeSpan DefaultDeadline = TimeSpan.FromSeconds(20);
 
     /// <summary>Polls until the condition holds; throws <see cref="TimeoutException"/> naming <paramref name="what"/> after the deadline.</summary>
-    public static async Task UntilAsync(Func<bool> condition, string what, TimeSpan? deadline = null)
+    public static Task UntilAsync(Func<bool> condition, string what, TimeSpan? deadline = null) => UntilAsync(() => Task.FromResult(condition()), what, deadline);
+
+    /// <inheritdoc cref="UntilAsync(Func{bool}, string, TimeSpan?)"/>
+    public static async Task UntilAsync(Func<Task<bool>> condition, string what, TimeSpan? deadline = null)
     {
         long started = Stopwatch.GetTimestamp();
-        while (!condition())
+        while (!await condition())
         {
             if (Stopwatch.GetElapsedTime(started) > (deadline ?? DefaultDeadline))
             {

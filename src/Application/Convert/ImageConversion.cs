@@ -148,17 +148,22 @@ internal sealed class ImageConversion(ConvertImageCommand command, IImageSource 
             }
         }
 
-        // 3. its tree, which the manifest vouches for
-        FileTree tree = TreeMerger.Merge(outcomes.Select(o => o.Entries)).Value;
-        Digest filesystem = Digest.Of(filesystems.Build(tree).Span);
+        // 3. the tree after each layer, which the manifest vouches for
+        List<Digest> trees = [];
+        TreeMerger merger = new();
+        foreach (LayerOutcome outcome in outcomes)
+        {
+            merger.Apply(outcome.Entries).ThrowIfFailure();
+            trees.Add(Digest.Of(filesystems.Build(merger.Build()).Span));
+        }
 
         // 4. its documents
         byte[] newConfig = ImageDocuments.Config(source.DisplayName, rawConfig, [.. outcomes.Select(o => o.Info.DiffId)]);
         Descriptor configDescriptor = new(manifest.Config.MediaType, Digest.Of(newConfig), newConfig.Length);
         await destination.PushBlobAsync(configDescriptor, _ => Task.FromResult<Stream>(new MemoryStream(newConfig, writable: false)), progress: null, cancellationToken);
-        ManifestBlob converted = new(ImageDocuments.Manifest(manifest, configDescriptor, [.. outcomes.Select(o => o.Info)], filesystem), manifest.MediaType);
+        ManifestBlob converted = new(ImageDocuments.Manifest(manifest, configDescriptor, [.. outcomes.Select(o => o.Info)], trees), manifest.MediaType);
         _images.Add(new ConvertedImage(
-            platform, converted.Digest, filesystem, outcomes.Count, outcomes.Count(o => o.IsReused), manifest.Layers.Sum(l => l.Size), outcomes.Sum(o => o.Info.Size)));
+            platform, converted.Digest, trees[^1], outcomes.Count, outcomes.Count(o => o.IsReused), manifest.Layers.Sum(l => l.Size), outcomes.Sum(o => o.Info.Size)));
         return converted;
     }
 

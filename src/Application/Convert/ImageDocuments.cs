@@ -13,11 +13,11 @@ internal static class ImageDocuments
 
     private const string AttestationType = "vnd.docker.reference.type";
 
-    /// <summary>Annotations that describe the bytes of the original layer, which the converted one does not have: zstd:chunked's, containerd's diff ID, the first Starlight's, an external TOC's.</summary>
+    /// <summary>Annotations that describe the bytes of the original layer, which the converted one does not have: zstd:chunked's, containerd's diff ID, the first Starlight's, an external TOC's; or the layers below it, which may be others.</summary>
     private static readonly string[] StaleLayerAnnotations =
     [
         "io.containers.zstd-chunked.", "io.github.containers.zstd-chunked.", "containerd.io/uncompressed", "containerd.io/snapshot/remote/starlight/toc.",
-        "containerd.io/snapshot/stargz/layer.digest",
+        "containerd.io/snapshot/stargz/layer.digest", StarlightAnnotations.FilesystemDigest,
     ];
 
     public static bool IsAttestation(Descriptor entry) =>
@@ -44,8 +44,8 @@ internal static class ImageDocuments
     /// <param name="manifest">The original.</param>
     /// <param name="config">The new configuration.</param>
     /// <param name="layers">In order, one for each layer of the original.</param>
-    /// <param name="filesystem">sha256 of the image's filesystem image.</param>
-    public static byte[] Manifest(ImageManifest manifest, Descriptor config, IReadOnlyList<ConvertedLayerInfo> layers, Digest filesystem)
+    /// <param name="trees">sha256 of the filesystem image that each layer and those below it give; the last is the image's.</param>
+    public static byte[] Manifest(ImageManifest manifest, Descriptor config, IReadOnlyList<ConvertedLayerInfo> layers, IReadOnlyList<Digest> trees)
     {
         JsonDocumentEdit root = JsonDocumentEdit.Parse("the manifest", manifest.Raw);
         PointTo(root.Member("config")!, config.Digest, config.Size);
@@ -53,9 +53,13 @@ internal static class ImageDocuments
         for (int i = 0; i < items.Count; i++)
         {
             Layer(items[i], manifest.Layers[i], layers[i]);
+            if (i < items.Count - 1)
+            {
+                items[i].ObjectMember("annotations").SetMember(StarlightAnnotations.FilesystemDigest, trees[i].ToString());
+            }
         }
 
-        root.ObjectMember("annotations").SetMember(StarlightAnnotations.FilesystemDigest, filesystem.ToString());
+        root.ObjectMember("annotations").SetMember(StarlightAnnotations.FilesystemDigest, trees[^1].ToString());
         return root.ToBytes();
     }
 

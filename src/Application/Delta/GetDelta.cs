@@ -13,8 +13,9 @@ namespace Starlight.Application.Delta;
 /// <summary>Plans the bundle that takes a worker which has <paramref name="From"/> to <paramref name="To"/>. Reads no content.</summary>
 /// <param name="To">Images wanted, in the order the bundle names them.</param>
 /// <param name="From">Images that the worker has completely, each with the digest of its manifest or index.</param>
+/// <param name="Layers">Only the tree that so many of the lowest layers of the one wanted image give; null for all.</param>
 /// <param name="Patches">Changed contents and filesystem images may be told as what differs from those of <paramref name="From"/>.</param>
-public sealed record GetDeltaQuery(IReadOnlyList<ImageReference> To, Platform Platform, IReadOnlyList<ImageReference> From, bool Patches = false) : IRequest<Result<DeltaBundle>>;
+public sealed record GetDeltaQuery(IReadOnlyList<ImageReference> To, Platform Platform, IReadOnlyList<ImageReference> From, int? Layers = null, bool Patches = false) : IRequest<Result<DeltaBundle>>;
 
 /// <summary>A wanted image.</summary>
 public sealed record DeltaImage(ImageReference Reference, Digest Manifest, Digest Filesystem);
@@ -38,6 +39,8 @@ internal sealed class GetDeltaValidator : AbstractValidator<GetDeltaQuery>
         RuleFor(q => q.From.Count).LessThanOrEqualTo(MaxFrom).WithErrorCode("Delta.FromCount").WithMessage($"name at most {MaxFrom} images with 'from'");
         RuleForEach(q => q.From).Must(f => f.Digest is not null).WithErrorCode("Delta.FromWithoutDigest")
             .WithMessage((_, from) => $"'from' must say exactly what the worker has: write {from}@sha256:… (the digest of its manifest or index)");
+        RuleFor(q => q.Layers).GreaterThanOrEqualTo(1).WithErrorCode("Delta.LayersOutOfRange").WithMessage("'layers' says how many of the lowest layers are wanted: at least 1");
+        RuleFor(q => q.To.Count).Equal(1).When(q => q.Layers is not null).WithErrorCode("Delta.LayersOfMany").WithMessage("'layers' goes with one 'to' only");
     }
 }
 
@@ -59,7 +62,7 @@ internal sealed class GetDeltaHandler(IImageQueries queries, ImageShelf shelf, I
             }
 
             // 2.
-            ShelvedImage image = await shelf.GetAsync(named.Manifest, cancellationToken);
+            ShelvedImage image = await shelf.GetAsync(named.Manifest, request.Layers, cancellationToken);
             wanted.Add(image);
             indexes.Add(named.Index is { } digest ? await queries.FindIndexAsync(digest, cancellationToken) : null);
             images.Add(new DeltaImage(to, named.Manifest, image.FilesystemDigest));
@@ -77,7 +80,7 @@ internal sealed class GetDeltaHandler(IImageQueries queries, ImageShelf shelf, I
                 return DeltaErrors.BaseUnknown(from);
             }
 
-            have.Add(await shelf.GetAsync(named.Manifest, cancellationToken));
+            have.Add(await shelf.GetAsync(named.Manifest, layers: null, cancellationToken));
         }
 
         // 3.

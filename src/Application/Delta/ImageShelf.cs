@@ -1,14 +1,16 @@
 using Starlight.Application.Abstractions.Catalog;
 using Starlight.Application.Abstractions.Images;
+using Starlight.Application.Indexing;
 using Starlight.Domain.Bundles;
 using Starlight.Domain.Catalog;
 using Starlight.Domain.Content;
+using Starlight.Domain.Images;
 using Starlight.Domain.SharedKernel;
 
 namespace Starlight.Application.Delta;
 
-/// <summary>What a bundle needs of an image.</summary>
-/// <param name="Known">The image as what others are patched from.</param>
+/// <summary>What a bundle needs of an image, or of its lowest layers.</summary>
+/// <param name="Known">The tree as what others are patched from.</param>
 internal sealed record ShelvedImage(Digest Manifest, OrderedImage Ordered, KnownImage Known, ReadOnlyMemory<byte> Unit)
 {
     public Digest FilesystemDigest => Known.Filesystem;
@@ -21,7 +23,7 @@ internal sealed record ShelvedImage(Digest Manifest, OrderedImage Ordered, Known
 /// Content lists, orders and header units of the images asked for lately, so that a bundle's first byte waits for neither database nor compressor. Images are
 /// immutable, so nothing here ever goes stale.
 /// </summary>
-internal sealed class ImageShelf(IImageCatalog catalog, IFilesystemImages filesystems, IBundleFormat format)
+internal sealed class ImageShelf(IImageCatalog catalog, IFilesystemImages filesystems, ImageAssembler assembler, IBundleFormat format)
 {
     /// <summary>An image of 10,000 contents takes 1.9 MB: about thirty of them. Arbitrary.</summary>
     private const long MaxBytes = 64L << 20;
@@ -30,28 +32,57 @@ internal sealed class ImageShelf(IImageCatalog catalog, IFilesystemImages filesy
     private const long MaxPatchedBytes = 16L << 20;
 
     /// <summary>Units for workers that have a relative; empty memory where a patch would not be shorter.</summary>
-    private readonly BoundedCache<(Digest Wanted, Digest Base), ReadOnlyMemory<byte>> _patched = new(MaxPatchedBytes, unit => 128 + unit.Length);
+    private readonly BoundedCache<PatchKey, ReadOnlyMemory<byte>> _patched = new(MaxPatchedBytes, unit => 128 + unit.Length);
 
-    private readonly BoundedCache<Digest, ShelvedImage> _images = new(MaxBytes, image => image.Bytes);
+    private readonly BoundedCache<ShelfKey, ShelvedImage> _images = new(MaxBytes, image => image.Bytes);
 
-    /// <exception cref="FailureException">NotFound <c>Image.NotIndexed</c>.</exception>
-    public Task<ShelvedImage> GetAsync(Digest manifest, CancellationToken cancellationToken) => _images.GetAsync(
-        manifest,
-        async () =>
+    /// <param name="layers">
+    /// Null for the image. A number for the tree of so many of its lowest layers: rarely wanted (another image is unpacked on top of them), so it is put together when
+    /// asked for instead of being stored.
+    /// </param>
+    /// <exception cref="FailureException">NotFound <c>Image.NotIndexed</c>; InvalidInput <c>Delta.LayersOutOfRange</c>.</exception>
+    public Task<ShelvedImage> GetAsync(Digest manifest, int? layers, CancellationToken cancellationToken) =>
+        _images.GetAsync(new ShelfKey(manifest, layers), () => LoadAsync(manifest, layers), cancellationToken);
+
+    private async Task<ShelvedImage> LoadAsync(Digest manifest, int? layers)
+    {
+        IndexedImage image = await catalog.FindImageAsync(manifest, CancellationToken.None) ?? throw Removed(manifest);
+        if (layers is not { } count || count == image.Layers.Count)
         {
-            IndexedImage image = await catalog.FindImageAsync(manifest, CancellationToken.None)
-                ?? throw new FailureException(new Error("Image.NotIndexed", $"the image {manifest} was removed a moment ago: notify it again", ErrorKind.NotFound));
             KnownImage known = filesystems.ReadNames(image.Filesystem);
             Digest[] order = [.. image.Order.Select(index => known.Contents[index].Digest)];
             return new ShelvedImage(manifest, new OrderedImage(known.Contents, order, image.HotCount), known, image.Unit);
-        },
-        cancellationToken);
+        }
+
+        if (count > image.Layers.Count)
+        {
+            throw new FailureException(DeltaErrors.LayersOutOfRange(manifest, count, image.Layers.Count));
+        }
+
+        List<IndexedLayer> lowest = [];
+        foreach (Digest layer in image.Layers.Take(count))
+        {
+            lowest.Add(await catalog.FindLayerAsync(layer, CancellationToken.None) ?? throw Removed(manifest));
+        }
+
+        AssembledImage assembled = assembler.Assemble(lowest, ImageConfig.Parse(image.Config).Value);
+        ReadOnlyMemory<byte> unit = assembler.EncodeUnit(image.Manifest, image.MediaType, image.Config, assembled);
+        KnownImage tree = filesystems.ReadNames(assembled.Filesystem);
+        return new ShelvedImage(manifest, new OrderedImage(tree.Contents, assembled.Order.Digests, assembled.Order.HotCount), tree, unit);
+    }
 
     /// <summary>The image's unit for a worker that has <paramref name="old"/>: what differs if that is shorter, else all of it.</summary>
     public async Task<ReadOnlyMemory<byte>> UnitAsync(ShelvedImage image, ShelvedImage old, CancellationToken cancellationToken)
     {
         ReadOnlyMemory<byte> patched = await _patched.GetAsync(
-            (image.Manifest, old.Manifest), () => Task.Run(() => format.PatchUnit(image.Unit, old.Unit) ?? ReadOnlyMemory<byte>.Empty), cancellationToken);
+            new PatchKey(image.Manifest, image.FilesystemDigest, old.FilesystemDigest), () => Task.Run(() => format.PatchUnit(image.Unit, old.Unit) ?? ReadOnlyMemory<byte>.Empty), cancellationToken);
         return patched.IsEmpty ? image.Unit : patched;
     }
+
+    private static FailureException Removed(Digest manifest) =>
+        new(new Error("Image.NotIndexed", $"the image {manifest} was removed a moment ago: notify it again", ErrorKind.NotFound));
+
+    private readonly record struct ShelfKey(Digest Manifest, int? Layers);
+
+    private readonly record struct PatchKey(Digest Manifest, Digest Filesystem, Digest Base);
 }

@@ -1,10 +1,9 @@
 using Starlight.Application.Abstractions.Catalog;
 using Starlight.Application.Abstractions.Images;
-using Starlight.Domain.Bundles;
+using Starlight.Application.Indexing;
 using Starlight.Domain.Catalog;
 using Starlight.Domain.Content;
 using Starlight.Domain.Images;
-using Starlight.Domain.Ordering;
 using Starlight.Domain.SharedKernel;
 using Starlight.Domain.Trees;
 
@@ -14,12 +13,11 @@ namespace Starlight.Application.Notify;
 internal sealed record IndexingOutcome(IndexedImage Image, bool IsNew, IReadOnlyList<ReadLayer> Layers);
 
 /// <summary>Turns a resolved image into what the catalog stores. Writes nothing but contents.</summary>
-internal sealed class ImageIndexer(LayerIndexer layers, ILayerScanner scanner, IFilesystemImages filesystems, IContentStore contents, IBundleFormat format, TimeProvider time)
+internal sealed class ImageIndexer(LayerIndexer layers, ImageAssembler assembler, IFilesystemImages filesystems, IContentStore contents, TimeProvider time)
 {
     /// <summary>
-    /// 1. read the layers that are not known; 2. compare them with the configuration; 3. merge them into one tree; 4. make the filesystem image and compare it
-    /// with what the converter promised; 5. decide the order of the contents; 6. encode the
-    /// image's part of bundle headers.
+    /// 1. read the layers that are not known; 2. compare them with the configuration; 3. put them together; 4. compare the filesystem image with what the converter
+    /// promised; 5. gather what the catalog stores.
     /// </summary>
     /// <param name="open">Opens the image's source.</param>
     /// <param name="resolved">The image.</param>
@@ -60,29 +58,17 @@ internal sealed class ImageIndexer(LayerIndexer layers, ILayerScanner scanner, I
 
         // 3.
         progress.Report(new NotifyProgress(NotifyStage.Merging, manifest.Digest));
-        FileTree tree = Merge(own.Select(l => l.Layer));
+        AssembledImage assembled = assembler.Assemble(own.Select(l => l.Layer), config);
+        FilesystemImageContents names = assembled.Names;
 
         // 4.
-        ReadOnlyMemory<byte> filesystem = filesystems.Build(tree);
-        FilesystemImageContents names = filesystems.ReadContents(filesystem);
         if (manifest.Annotations.TryGetValue(StarlightAnnotations.FilesystemDigest, out string? promised) && promised != names.Digest.ToString())
         {
             throw new FailureException(NotifyErrors.FilesystemDigest(manifest.Digest, promised, names.Digest));
         }
 
         // 5.
-        ContentOrder order = ContentOrder.ForImage(tree, config, contents.Peek);
         Dictionary<Digest, int> positions = names.Contents.Select((content, index) => (content.Digest, index)).ToDictionary(p => p.Digest, p => p.index);
-
-        // 6.
-        ReadOnlyMemory<byte> unit = format.EncodeUnit(new BundleImage
-        {
-            Manifest = manifest.Raw,
-            ManifestMediaType = manifest.MediaType,
-            Config = config.Raw,
-            FilesystemImage = filesystem,
-            FilesystemDigest = names.Digest,
-        });
         IndexedImage image = new()
         {
             Digest = manifest.Digest,
@@ -91,28 +77,16 @@ internal sealed class ImageIndexer(LayerIndexer layers, ILayerScanner scanner, I
             Manifest = manifest.Raw,
             Config = config.Raw,
             FilesystemDigest = names.Digest,
-            Filesystem = filesystem,
-            Unit = unit,
+            Filesystem = assembled.Filesystem,
+            Unit = assembler.EncodeUnit(manifest.Raw, manifest.MediaType, config.Raw, assembled),
             Layers = [.. manifest.Layers.Select(l => l.Digest)],
-            Order = [.. order.Digests.Select(d => positions[d])],
-            HotCount = order.HotCount,
-            FileCount = tree.Walk().Count(e => e.Inode.Kind != FileKind.Directory),
+            Order = [.. assembled.Order.Digests.Select(d => positions[d])],
+            HotCount = assembled.Order.HotCount,
+            FileCount = assembled.Tree.Walk().Count(e => e.Inode.Kind != FileKind.Directory),
             ContentBytes = names.Contents.Sum(c => c.Size),
             IndexedAt = time.GetUtcNow(),
         };
         return new IndexingOutcome(image.Verified(), IsNew: resolved.Known is null, own);
-    }
-
-    /// <summary>One layer's entries at a time are in memory: the merger does not keep them.</summary>
-    private FileTree Merge(IEnumerable<IndexedLayer> baseFirst)
-    {
-        TreeMerger merger = new();
-        foreach (IndexedLayer layer in baseFirst)
-        {
-            merger.Apply(scanner.DecodeIndex(layer.Index)).ThrowIfFailure();
-        }
-
-        return merger.Build();
     }
 
     private bool IsComplete(IndexedImage image) => filesystems.ReadContents(image.Filesystem).Contents.All(c => contents.Contains(c.Digest));

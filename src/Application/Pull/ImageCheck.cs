@@ -16,7 +16,11 @@ internal sealed record CheckedImage(IncomingImage Incoming, ImageRegistration Re
 /// </summary>
 internal static class ImageCheck
 {
-    public static Result<CheckedImage> Check(ImageReference reference, Platform platform, BundleImage image)
+    /// <param name="reference">What was asked for.</param>
+    /// <param name="platform">And for which platform.</param>
+    /// <param name="image">What came.</param>
+    /// <param name="layers">Only the tree of so many of the lowest layers was asked for; null for the image.</param>
+    public static Result<CheckedImage> Check(ImageReference reference, Platform platform, BundleImage image, int? layers = null)
     {
         Result<ImageManifest> manifest = ImageManifest.Parse(image.Manifest, image.ManifestMediaType);
         if (!manifest.IsSuccess)
@@ -51,7 +55,14 @@ internal static class ImageCheck
             return Forged(reference, $"it is for {actual}, not for {platform}");
         }
 
-        if (m.Annotations.TryGetValue(StarlightAnnotations.FilesystemDigest, out string? annotated) && annotated != image.FilesystemDigest.ToString())
+        if (layers > m.Layers.Count)
+        {
+            return Forged(reference, $"it has {m.Layers.Count} layers, not {layers} and more");
+        }
+
+        bool isWhole = layers is null || layers == m.Layers.Count;
+        IReadOnlyDictionary<string, string> annotations = isWhole ? m.Annotations : m.Layers[layers!.Value - 1].Annotations;
+        if (annotations.TryGetValue(StarlightAnnotations.FilesystemDigest, out string? annotated) && annotated != image.FilesystemDigest.ToString())
         {
             return Forged(reference, $"its filesystem image is not the {annotated} that the manifest names");
         }
@@ -84,8 +95,9 @@ internal static class ImageCheck
             target = manifestDescriptor;
         }
 
+        IReadOnlyList<Digest> chainIds = config.Value.ChainIds();
         return new CheckedImage(
-            new IncomingImage(reference, m.Digest, config.Value.ChainIds(), image.FilesystemDigest),
+            new IncomingImage(reference, m.Digest, isWhole ? chainIds : [.. chainIds.Take(layers!.Value)], image.FilesystemDigest),
             new ImageRegistration(
                 reference,
                 target,
@@ -94,7 +106,7 @@ internal static class ImageCheck
                 image.Manifest,
                 m.Config,
                 image.Config,
-                config.Value.ChainIds()),
+                chainIds),
             m.Layers);
     }
 

@@ -1,10 +1,8 @@
 using FluentValidation;
 using MediatR;
-using Microsoft.Extensions.Logging;
 using Starlight.Application.Abstractions.Containerd;
 using Starlight.Application.Abstractions.Proxies;
 using Starlight.Application.Abstractions.Worker;
-using Starlight.Domain.Bundles;
 using Starlight.Domain.Images;
 using Starlight.Domain.Proxies;
 using Starlight.Domain.References;
@@ -86,13 +84,12 @@ internal sealed class PullImagesValidator : AbstractValidator<PullImagesCommand>
 /// </list>
 /// A failure at any step undoes the ones before.
 /// </summary>
-internal sealed partial class PullImagesHandler(
+internal sealed class PullImagesHandler(
     IProxyProfiles profiles,
-    IProxyClient proxies,
+    ImageFetch fetch,
     IWorkerImages library,
     ImageRegistrar registrar,
-    TimeProvider time,
-    ILogger<PullImagesHandler> logger) : IRequestHandler<PullImagesCommand, Result<PullReport>>
+    TimeProvider time) : IRequestHandler<PullImagesCommand, Result<PullReport>>
 {
     private static readonly TimeSpan ProgressInterval = TimeSpan.FromMilliseconds(200);
 
@@ -117,27 +114,21 @@ internal sealed partial class PullImagesHandler(
         // containerd is asked first: without it a pull cannot end well, and nothing has been fetched yet
         IContainerImages containerd = await registrar.OpenAsync(request.Namespace, cancellationToken);
 
-        Result<Begun> begun = await BeginAsync(profile.Value, delta, request, cancellationToken);
-        if (!begun.IsSuccess && begun.Error.Code is "Bundle.BaseUnknown" or "Bundle.BaseIncomplete" && request.Base is null && delta.Bases.Count > 0)
+        // 2., 3., 4. one request, check, receive
+        request.Progress?.Report(new PullProgress(PullStage.Requesting, $"asking {profile.Value.Name} for {string.Join(", ", delta.Images)}", default));
+        Result<FetchedImages> fetched = await fetch.BeginAsync(profile.Value, delta, basesAreOurs: request.Base is null, accept: null, cancellationToken);
+        if (!fetched.IsSuccess)
         {
-            // The proxy no longer knows one of ours, or one of ours is damaged: a whole bundle always works.
-            LogBasesDropped(begun.Error.Message);
-            delta = delta with { Bases = [] };
-            begun = await BeginAsync(profile.Value, delta, request, cancellationToken);
+            return fetched.Error;
         }
 
-        if (!begun.IsSuccess)
-        {
-            return begun.Error;
-        }
-
-        IImageReception reception = begun.Value.Reception;
+        IImageReception reception = fetched.Value.Reception;
         List<(ImageRegistration Image, ContainerImage? Before)> registered = [];
         try
         {
             // 5. containerd
             request.Progress?.Report(new PullProgress(PullStage.Registering, "registering with containerd", reception.Progress));
-            foreach (CheckedImage image in begun.Value.Images)
+            foreach (CheckedImage image in fetched.Value.Images)
             {
                 registered.Add((image.Registration, await containerd.FindImageAsync(image.Registration.Name, cancellationToken)));
                 await registrar.RegisterAsync(containerd, image.Registration, cancellationToken);
@@ -165,7 +156,7 @@ internal sealed partial class PullImagesHandler(
             throw;
         }
 
-        return begun.Value.Report(delta.Bases, reception, time.GetElapsedTime(started));
+        return Report(fetched.Value, time.GetElapsedTime(started));
     }
 
     private Result<IReadOnlyList<BaseImage>> ChooseBases(PullImagesCommand request)
@@ -177,43 +168,6 @@ internal sealed partial class PullImagesHandler(
 
         Result<BaseImage> named = library.FindBase(request.Base);
         return named.IsSuccess ? Result<IReadOnlyList<BaseImage>>.Success([named.Value]) : named.Error;
-    }
-
-    private async Task<Result<Begun>> BeginAsync(ProxyProfile proxy, DeltaRequest delta, PullImagesCommand request, CancellationToken cancellationToken)
-    {
-        // 2. one request
-        request.Progress?.Report(new PullProgress(PullStage.Requesting, $"asking {proxy.Name} for {string.Join(", ", delta.Images)}", default));
-        IIncomingBundle bundle;
-        try
-        {
-            bundle = await proxies.RequestDeltaAsync(proxy, delta, cancellationToken);
-        }
-        catch (FailureException e)
-        {
-            return e.Error;
-        }
-
-        // 3. check
-        List<CheckedImage> images = [];
-        for (int i = 0; i < delta.Images.Count; i++)
-        {
-            Result<CheckedImage> image = i < bundle.Images.Count
-                ? ImageCheck.Check(delta.Images[i], delta.Platform, bundle.Images[i])
-                : new Error("Bundle.Incomplete", $"the proxy's answer has {bundle.Images.Count} of {delta.Images.Count} images: update the proxy", ErrorKind.DataCorrupt);
-            if (!image.IsSuccess)
-            {
-                await bundle.DisposeAsync();
-                return image.Error;
-            }
-
-            images.Add(image.Value);
-        }
-
-        // 4. receive
-        long contentBytes = bundle.ImageContents.SelectMany(c => c).DistinctBy(c => c.Digest).Sum(c => c.Size);
-        long sentBytes = bundle.Contents.Sum(c => c.Size);
-        Result<IImageReception> reception = await library.BeginAsync(proxy, delta, bundle, [.. images.Select(i => i.Incoming)], cancellationToken);
-        return reception.Map(r => new Begun(images, r, contentBytes, sentBytes));
     }
 
     private async Task<Result> WaitAsync(IImageReception reception, IProgress<PullProgress>? progress, CancellationToken cancellationToken)
@@ -231,20 +185,13 @@ internal sealed partial class PullImagesHandler(
         return await completion;
     }
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "asking for the whole image instead of a delta: {Reason}")]
-    private partial void LogBasesDropped(string reason);
-
-    /// <summary>A pull whose contents are on their way.</summary>
-    private sealed record Begun(IReadOnlyList<CheckedImage> Images, IImageReception Reception, long ContentBytes, long SentContentBytes)
-    {
-        public PullReport Report(IReadOnlyList<BaseImage> bases, IImageReception reception, TimeSpan elapsed) => new(
-            [.. Images.Select(i => new PulledImage(i.Registration.Name, i.Registration.Target, i.Incoming.ChainIds.Count))],
-            bases,
-            Images.SelectMany(i => i.Layers).DistinctBy(l => l.Digest).Sum(l => l.Size),
-            ContentBytes,
-            SentContentBytes,
-            reception.Progress,
-            elapsed,
-            reception.Completion is { IsCompletedSuccessfully: true } done && done.Result.IsSuccess);
-    }
+    private static PullReport Report(FetchedImages fetched, TimeSpan elapsed) => new(
+        [.. fetched.Images.Select(i => new PulledImage(i.Registration.Name, i.Registration.Target, i.Incoming.ChainIds.Count))],
+        fetched.Bases,
+        fetched.Images.SelectMany(i => i.Layers).DistinctBy(l => l.Digest).Sum(l => l.Size),
+        fetched.ContentBytes,
+        fetched.SentContentBytes,
+        fetched.Reception.Progress,
+        elapsed,
+        fetched.Reception.Completion is { IsCompletedSuccessfully: true } done && done.Result.IsSuccess);
 }

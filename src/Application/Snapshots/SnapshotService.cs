@@ -120,17 +120,22 @@ public sealed partial class SnapshotService(
         DeleteDirectories(removed.Value.Snapshot);
         if (removed.Value.ReleasedChainId is { } chainId)
         {
-            try
-            {
-                await images.ReleaseAsync(chainId, CancellationToken.None);
-            }
-            catch (FailureException failure)
-            {
-                logger.ReleaseFailed(chainId, failure);
-            }
+            await ReleaseAsync(chainId);
         }
 
         return Result.Success;
+    }
+
+    private async Task ReleaseAsync(string chainId)
+    {
+        try
+        {
+            await images.ReleaseAsync(chainId, CancellationToken.None);
+        }
+        catch (FailureException failure)
+        {
+            logger.ReleaseFailed(chainId, failure);
+        }
     }
 
     /// <summary>

@@ -121,7 +121,7 @@ public sealed class IncomingBundle : IIncomingBundle
     private static async Task<IncomingBundle> OpenAsync(
         StarlightProxyClient client, ProxyProfile proxy, DeltaRequest request, IBundleBases? bases, IFilesystemImages filesystems, bool patches, CancellationToken cancellationToken)
     {
-        HttpResponseMessage response = await client.GetDeltaAsync(proxy, request, patches, tag: null, offset: 0, cancellationToken);
+        HttpResponseMessage response = await client.GetDeltaAsync(proxy, request, patches, cancellationToken);
         try
         {
             Counter counter = new();
@@ -140,7 +140,7 @@ public sealed class IncomingBundle : IIncomingBundle
         EntityTagHeaderValue? tag = _readerLost ? null : _response.Headers.ETag;
         long offset = _readerLost ? 0 : _reader.Position.Offset;
         _response.Dispose();
-        HttpResponseMessage response = await _client.GetDeltaAsync(Proxy, Request, _patches, tag, offset, cancellationToken);
+        HttpResponseMessage response = await _client.GetRestAsync(Proxy, Request, _patches, tag, offset, cancellationToken);
         try
         {
             Stream body = await BodyAsync(Proxy, response, new Counter { Owner = this }, cancellationToken);
@@ -154,7 +154,7 @@ public sealed class IncomingBundle : IIncomingBundle
             if (response.StatusCode == HttpStatusCode.PartialContent)
             {
                 response.Dispose();
-                response = await _client.GetDeltaAsync(Proxy, Request, _patches, tag: null, offset: 0, cancellationToken);
+                response = await _client.GetRestAsync(Proxy, Request, _patches, tag: null, offset: 0, cancellationToken);
                 body = await BodyAsync(Proxy, response, new Counter { Owner = this }, cancellationToken);
             }
 

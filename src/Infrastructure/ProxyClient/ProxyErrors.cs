@@ -36,6 +36,9 @@ internal static class ProxyErrors
     public static FailureException OtherProtocol(ProxyProfile proxy, string version) =>
         new(new Error("Proxy.OtherProtocol", $"the proxy {proxy} speaks protocol {version}, this worker {StarlightProxyClient.Protocol}: update the older of the two", ErrorKind.Unsupported));
 
+    public static FailureException NoLayers(ProxyProfile proxy) =>
+        new(new Error("Proxy.NoLayers", $"the proxy {proxy} delivers whole images only, but part of one is needed: update the proxy", ErrorKind.Unsupported));
+
     public static FailureException Stalled(ProxyProfile proxy, TimeSpan silence) =>
         new(new Error("Proxy.Stalled", $"the proxy {proxy} sent nothing for {silence.TotalSeconds:0} s", ErrorKind.Unavailable));
 

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using System.Net;
 using System.Net.Http.Headers;
 using System.Text;
@@ -23,6 +24,7 @@ public sealed class StarlightProxyClient : IProxyClient, IDisposable
     internal const string Protocol = "1";
 
     private const string ProtocolHeader = "Starlight-Protocol";
+    private const string LayersHeader = "Starlight-Layers";
     private const string VersionHeader = "Starlight-Version";
     private const string NdJson = "application/x-ndjson";
 
@@ -117,9 +119,16 @@ public sealed class StarlightProxyClient : IProxyClient, IDisposable
 
     public void Dispose() => _http.Dispose();
 
-    /// <summary>Asks for a bundle, or for the rest of the one with the given entity tag. 200 or 206; everything else throws.</summary>
-    internal async Task<HttpResponseMessage> GetDeltaAsync(
-        ProxyProfile proxy, DeltaRequest delta, bool patches, EntityTagHeaderValue? tag, long offset, CancellationToken cancellationToken)
+    /// <summary>Asks for a bundle: 200; everything else throws.</summary>
+    internal Task<HttpResponseMessage> GetDeltaAsync(ProxyProfile proxy, DeltaRequest delta, bool patches, CancellationToken cancellationToken) =>
+        GetDeltaAsync(proxy, delta, patches, tag: null, offset: 0, delta.AnswerWithin ?? AnswerTimeout, cancellationToken);
+
+    /// <summary>Asks for the rest of the bundle with the given entity tag. 200 (another bundle, or all of it) or 206; everything else throws.</summary>
+    internal Task<HttpResponseMessage> GetRestAsync(ProxyProfile proxy, DeltaRequest delta, bool patches, EntityTagHeaderValue? tag, long offset, CancellationToken cancellationToken) =>
+        GetDeltaAsync(proxy, delta, patches, tag, offset, AnswerTimeout, cancellationToken);
+
+    private async Task<HttpResponseMessage> GetDeltaAsync(
+        ProxyProfile proxy, DeltaRequest delta, bool patches, EntityTagHeaderValue? tag, long offset, TimeSpan patience, CancellationToken cancellationToken)
     {
         StringBuilder query = new("starlight/delta?platform=" + Uri.EscapeDataString(delta.Platform.ToString()));
         foreach (ImageReference image in delta.Images)
@@ -130,6 +139,11 @@ public sealed class StarlightProxyClient : IProxyClient, IDisposable
         foreach (BaseImage image in delta.Bases)
         {
             query.Append("&from=").Append(Uri.EscapeDataString(image.Reference.WithDigest(image.ManifestDigest).ToString()));
+        }
+
+        if (delta.Layers is { } layers)
+        {
+            query.Append(CultureInfo.InvariantCulture, $"&layers={layers}");
         }
 
         if (patches && delta.Bases.Count > 0)
@@ -144,7 +158,14 @@ public sealed class StarlightProxyClient : IProxyClient, IDisposable
             request.Headers.IfRange = new RangeConditionHeaderValue(tag);
         }
 
-        return await SendAsync(proxy, request, AnswerTimeout, cancellationToken);
+        HttpResponseMessage response = await SendAsync(proxy, request, patience, cancellationToken);
+        if (delta.Layers is { } asked && (!response.Headers.TryGetValues(LayersHeader, out IEnumerable<string>? sent) || sent.First() != asked.ToString(CultureInfo.InvariantCulture)))
+        {
+            response.Dispose();
+            throw ProxyErrors.NoLayers(proxy);
+        }
+
+        return response;
     }
 
     private async Task<string> PingOnceAsync(ProxyProfile proxy, CancellationToken cancellationToken)

@@ -22,15 +22,27 @@ public static class SnapshotRegistration
             return SqliteSnapshotStore.Open(root, database);
         });
         services.AddSingleton<SnapshotService>();
-        return services.AddHostedService<SnapshotCleanupAtStart>();
+        return services.AddHostedService<SnapshotHousekeeping>();
     }
 
-    private sealed class SnapshotCleanupAtStart(SnapshotService snapshots) : BackgroundService
+    /// <summary>At start: what a crash left on disk. Then, now and then: images whose pull was given up.</summary>
+    private sealed class SnapshotHousekeeping(SnapshotService snapshots, TimeProvider time) : BackgroundService
     {
+        /// <summary>
+        /// Between the arrival of an image and the commit of its top layer lie a few calls of containerd, most of them about its layers. An image that nobody asked about for so
+        /// long is not being pulled any more. Arbitrary; being wrong costs a second pull.
+        /// </summary>
+        private static readonly TimeSpan Quiet = TimeSpan.FromMinutes(2);
+
         protected override async Task ExecuteAsync(CancellationToken stoppingToken)
         {
             await Task.Yield(); // deleting may take long, and nothing waits for it
             await snapshots.CleanupAsync(stoppingToken);
+            using PeriodicTimer timer = new(Quiet, time);
+            while (await timer.WaitForNextTickAsync(stoppingToken))
+            {
+                await snapshots.ReclaimAsync(Quiet, stoppingToken);
+            }
         }
     }
 }

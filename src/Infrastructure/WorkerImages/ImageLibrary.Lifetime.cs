@@ -1,8 +1,7 @@
 using Starlight.Application.Abstractions.Proxies;
+using Starlight.Application.Abstractions.Worker;
 using Starlight.Domain.Content;
-using Starlight.Domain.Images;
 using Starlight.Domain.Proxies;
-using Starlight.Domain.References;
 using Starlight.Domain.SharedKernel;
 using Starlight.Infrastructure.Mounts;
 using Starlight.Infrastructure.ProxyClient;
@@ -23,10 +22,9 @@ public sealed partial class ImageLibrary
     /// <summary>Goes on receiving what was incomplete when the daemon last stopped, and removes contents that no image needs. Returns at once.</summary>
     public void ResumeInterrupted(IProxyProfiles profiles, IProxyClient proxies)
     {
-        ILookup<Digest, ImageRecord> images = _records.Images().ToLookup(i => i.ChainId);
-        foreach (WorkerTree tree in Others([]).Where(t => !t.Complete && images.Contains(t.ChainId)))
+        foreach (WorkerTree tree in Others([]).Where(t => !t.Complete && _chains.ContainsKey(t.ChainId)))
         {
-            _resuming.Add(Task.Run(() => ResumeAsync(tree, images[tree.ChainId].First(), profiles, proxies, _stopping.Token)));
+            _resuming.Add(Task.Run(() => ResumeAsync(tree, SourceOf(_chains[tree.ChainId]), profiles, proxies, _stopping.Token)));
         }
 
         _resuming.Add(Task.Run(SweepAsync));
@@ -66,6 +64,7 @@ public sealed partial class ImageLibrary
         {
             WorkerTree tree = new(record, DirectoryOf(record.ChainId));
             tree.Mounted = mounted.Contains(tree.MountPoint);
+            tree.Touched = _time.GetTimestamp();
             try
             {
                 if (!tree.Complete)
@@ -86,6 +85,11 @@ public sealed partial class ImageLibrary
             }
         }
 
+        foreach (ChainRecord chain in _records.Chains())
+        {
+            _chains.Add(chain.ChainId, chain);
+        }
+
         HashSet<string> known = [.. _trees.Values.Select(t => t.Directory)];
         foreach (string directory in Directory.EnumerateDirectories(_imagesDirectory).Where(d => !known.Contains(d)))
         {
@@ -104,7 +108,7 @@ public sealed partial class ImageLibrary
     private IEnumerable<Digest> Missing(IReadOnlyList<ContentRef> contents) =>
         contents.Select(c => c.Digest).Where(d => !_objects.Contains(d));
 
-    private async Task ResumeAsync(WorkerTree tree, ImageRecord image, IProxyProfiles profiles, IProxyClient proxies, CancellationToken cancellationToken)
+    private async Task ResumeAsync(WorkerTree tree, ChainSource source, IProxyProfiles profiles, IProxyClient proxies, CancellationToken cancellationToken)
     {
         TimeSpan pause = FirstResumePause;
         IReadOnlyList<Digest> promised = [.. Missing(ContentsOf(tree))];
@@ -112,14 +116,13 @@ public sealed partial class ImageLibrary
         {
             try
             {
-                ProxyProfile proxy = profiles.Find(image.ProxyProfile).Value;
-                ImageReference reference = ImageReference.Parse(image.Reference).Value.WithDigest(image.ManifestDigest);
-                DeltaRequest request = new([reference], Platform.Parse(image.Platform).Value, FindBases([reference]));
+                ProxyProfile proxy = profiles.Find(source.ProxyProfile).Value;
+                DeltaRequest request = new([source.Image], source.Platform, FindBases([source.Image]), source.Layers);
                 IncomingBundle bundle = (IncomingBundle)await proxies.RequestDeltaAsync(proxy, request, cancellationToken);
                 if (bundle.Images[0].FilesystemDigest != tree.Record.FilesystemDigest)
                 {
                     await bundle.DisposeAsync();
-                    throw new FailureException(new Error("Image.Mismatch", $"the proxy now has another tree for {reference}: remove the image and pull it again", ErrorKind.DataCorrupt));
+                    throw new FailureException(new Error("Image.Mismatch", $"the proxy now has another tree for {source.Image}: remove the image and pull it again", ErrorKind.DataCorrupt));
                 }
 
                 ImageReception reception = new(bundle, _objects, _board, [tree], FinishedAsync, _time, _logger);
@@ -141,7 +144,7 @@ public sealed partial class ImageLibrary
             }
             catch (FailureException e)
             {
-                LibraryLog.ResumeFailed(_logger, image.Reference, e.Error.Message, (long)pause.TotalMilliseconds);
+                LibraryLog.ResumeFailed(_logger, source.Image.ToString(), e.Error.Message, (long)pause.TotalMilliseconds);
                 await Task.Delay(pause, _time, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
                 pause = TimeSpan.FromTicks(Math.Min(pause.Ticks * 2, LongestResumePause.Ticks));
             }

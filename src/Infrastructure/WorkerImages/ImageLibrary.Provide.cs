@@ -24,9 +24,25 @@ public sealed partial class ImageLibrary : IProvidedImages
             return Task.FromResult(false);
         }
 
+        bool provided = false;
         lock (_lock)
         {
-            return Task.FromResult(_trees.Values.Any(t => t.Record.ChainIds.Contains(chainId)));
+            foreach (WorkerTree tree in _trees.Values.Where(t => Holds(t.Record.ChainIds, chainId, request.ParentChainId)))
+            {
+                provided = true;
+                tree.Touched = _time.GetTimestamp();
+            }
+        }
+
+        return Task.FromResult(provided);
+    }
+
+    public IReadOnlyList<string> ListQuiet(TimeSpan quiet)
+    {
+        lock (_lock)
+        {
+            HashSet<Digest> touched = [.. _trees.Values.Where(t => _time.GetElapsedTime(t.Touched) < quiet).SelectMany(t => t.Record.ChainIds)];
+            return [.. _trees.Keys.Union(_chains.Keys).Where(c => !touched.Contains(c)).Select(c => c.ToString())];
         }
     }
 
@@ -57,8 +73,14 @@ public sealed partial class ImageLibrary : IProvidedImages
 
     public async Task ReleaseAsync(string chainId, CancellationToken cancellationToken)
     {
-        if (!Digest.TryParse(chainId, out Digest digest) || Find(digest) is not { } tree)
+        if (!Digest.TryParse(chainId, out Digest digest))
         {
+            return;
+        }
+
+        if (Find(digest) is not { } tree)
+        {
+            ForgetChains([digest]);
             return;
         }
 
@@ -73,6 +95,7 @@ public sealed partial class ImageLibrary : IProvidedImages
             await reception.StopAsync();
         }
 
+        ForgetChains([digest]);
         await RemoveTreesAsync([tree]);
     }
 
@@ -101,6 +124,20 @@ public sealed partial class ImageLibrary : IProvidedImages
         }
 
         return Task.FromResult((size, inodes));
+    }
+
+    /// <summary>A chain ID stands for all layers below it, but who asks may have them wrong.</summary>
+    private static bool Holds(IReadOnlyList<Digest> chain, Digest layer, string? parent)
+    {
+        for (int i = 0; i < chain.Count; i++)
+        {
+            if (chain[i] == layer)
+            {
+                return parent == (i == 0 ? null : chain[i - 1].ToString());
+            }
+        }
+
+        return false;
     }
 
     private WorkerTree? Find(Digest chainId)

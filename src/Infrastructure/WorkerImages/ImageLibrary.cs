@@ -3,6 +3,7 @@ using Starlight.Application.Abstractions.Images;
 using Starlight.Application.Abstractions.Proxies;
 using Starlight.Application.Abstractions.Worker;
 using Starlight.Domain.Content;
+using Starlight.Domain.Images;
 using Starlight.Domain.Proxies;
 using Starlight.Domain.References;
 using Starlight.Domain.SharedKernel;
@@ -31,9 +32,12 @@ public sealed partial class ImageLibrary : IWorkerImages, IAsyncDisposable
     private readonly TimeProvider _time;
     private readonly ILogger<ImageLibrary> _logger;
 
-    /// <summary>Guards the two dictionaries and the state of every tree; never held across input or output but for short metadata writes.</summary>
+    /// <summary>Guards the dictionaries and the state of every tree; never held across input or output but for short metadata writes.</summary>
     private readonly Lock _lock = new();
     private readonly Dictionary<Digest, WorkerTree> _trees = [];
+
+    /// <summary>Chains that can be provided, with a tree or without one.</summary>
+    private readonly Dictionary<Digest, ChainRecord> _chains = [];
 
     /// <summary>One pull at a time registers its trees: a second pull of the same image then finds the first's and joins it.</summary>
     private readonly SemaphoreSlim _registering = new(1, 1);
@@ -109,8 +113,8 @@ public sealed partial class ImageLibrary : IWorkerImages, IAsyncDisposable
                     return new Error("Bundle.BaseIncomplete", $"the proxy left out {missing}, which is not on this worker", ErrorKind.FailedPrecondition);
                 }
 
-                List<WorkerTree> added = await AddTreesAsync(proxy, request, incoming, images, cancellationToken);
-                ImageReception reception = new(incoming, _objects, _board, TreesOf(images), FinishedAsync, _time, _logger) { Abandoned = _ => RemoveTreesAsync(added) };
+                Added added = await AddTreesAsync(proxy, request, incoming, images, cancellationToken);
+                ImageReception reception = new(incoming, _objects, _board, TreesOf(images), FinishedAsync, _time, _logger) { Abandoned = _ => TakeBackAsync(added) };
                 lock (_lock)
                 {
                     foreach (WorkerTree tree in reception.Trees.Where(t => !t.Complete && t.Reception is null))
@@ -138,6 +142,17 @@ public sealed partial class ImageLibrary : IWorkerImages, IAsyncDisposable
         }
     }
 
+    public ChainSource? FindMissingTree(Digest chainId)
+    {
+        lock (_lock)
+        {
+            return _trees.ContainsKey(chainId) || !_chains.TryGetValue(chainId, out ChainRecord? chain) ? null : SourceOf(chain);
+        }
+    }
+
+    private static ChainSource SourceOf(ChainRecord chain) => new(
+        chain.ProxyProfile, ImageReference.Parse(chain.Reference).Value.WithDigest(chain.ManifestDigest), Platform.Parse(chain.Platform).Value, chain.Layers);
+
     private bool IsComplete(Digest chainId)
     {
         lock (_lock)
@@ -150,7 +165,13 @@ public sealed partial class ImageLibrary : IWorkerImages, IAsyncDisposable
     {
         lock (_lock)
         {
-            return [.. images.Select(i => _trees[i.TopChainId]).Distinct()];
+            List<WorkerTree> trees = [.. images.Select(i => _trees[i.TopChainId]).Distinct()];
+            foreach (WorkerTree tree in trees)
+            {
+                tree.Touched = _time.GetTimestamp();
+            }
+
+            return trees;
         }
     }
 
@@ -168,6 +189,7 @@ public sealed partial class ImageLibrary : IWorkerImages, IAsyncDisposable
                 }
 
                 common = tree.Reception;
+                tree.Touched = _time.GetTimestamp();
             }
 
             return common;
@@ -193,20 +215,28 @@ public sealed partial class ImageLibrary : IWorkerImages, IAsyncDisposable
     }
 
     /// <summary>Writes what is new to disk, then to the records, then to memory: a crash in between leaves files that the next start removes.</summary>
-    private async Task<List<WorkerTree>> AddTreesAsync(ProxyProfile proxy, DeltaRequest request, IncomingBundle bundle, IReadOnlyList<IncomingImage> images, CancellationToken cancellationToken)
+    private async Task<Added> AddTreesAsync(ProxyProfile proxy, DeltaRequest request, IncomingBundle bundle, IReadOnlyList<IncomingImage> images, CancellationToken cancellationToken)
     {
         long now = _time.GetUtcNow().ToUnixTimeMilliseconds();
-        List<WorkerTree> added = [];
+        List<WorkerTree> trees = [];
         List<ImageRecord> records = [];
+        List<ChainRecord> chains = [];
         try
         {
             for (int i = 0; i < images.Count; i++)
             {
                 IncomingImage image = images[i];
-                records.Add(new ImageRecord(image.Reference.ToString(), image.ManifestDigest, image.TopChainId, proxy.Name, request.Platform.ToString(), now));
+                if (request.Layers is null)
+                {
+                    // part of an image is no image: the chain it is the tree of is known already
+                    ImageRecord record = new(image.Reference.ToString(), image.ManifestDigest, image.TopChainId, proxy.Name, request.Platform.ToString(), now);
+                    records.Add(record);
+                    chains.AddRange(ChainRecord.AllOf(record, image.ChainIds));
+                }
+
                 lock (_lock)
                 {
-                    if (_trees.ContainsKey(image.TopChainId) || added.Exists(t => t.ChainId == image.TopChainId))
+                    if (_trees.ContainsKey(image.TopChainId) || trees.Exists(t => t.ChainId == image.TopChainId))
                     {
                         continue;
                     }
@@ -215,17 +245,18 @@ public sealed partial class ImageLibrary : IWorkerImages, IAsyncDisposable
                 WorkerTree tree = new(new TreeRecord(image.ChainIds, image.FilesystemDigest, Complete: false, now), DirectoryOf(image.TopChainId))
                 {
                     Contents = bundle.ImageContents[i],
+                    Touched = _time.GetTimestamp(),
                 };
-                added.Add(tree);
+                trees.Add(tree);
                 Directory.CreateDirectory(tree.Directory);
                 await FilesystemImageFile.WriteAsync(tree.FilesystemImagePath, bundle.Images[i].FilesystemImage, cancellationToken);
             }
 
-            _records.Add([.. added.Select(t => t.Record)], records);
+            _records.Add([.. trees.Select(t => t.Record)], records, chains);
         }
         catch
         {
-            foreach (WorkerTree tree in added)
+            foreach (WorkerTree tree in trees)
             {
                 DeleteDirectory(tree.Directory);
             }
@@ -233,15 +264,44 @@ public sealed partial class ImageLibrary : IWorkerImages, IAsyncDisposable
             throw;
         }
 
+        List<Digest> newChains = [];
         lock (_lock)
         {
-            foreach (WorkerTree tree in added)
+            foreach (WorkerTree tree in trees)
             {
                 _trees.Add(tree.ChainId, tree);
             }
+
+            foreach (ChainRecord chain in chains)
+            {
+                if (!_chains.ContainsKey(chain.ChainId))
+                {
+                    newChains.Add(chain.ChainId);
+                }
+
+                _chains[chain.ChainId] = chain;
+            }
         }
 
-        return added;
+        return new Added(trees, newChains);
+    }
+
+    private async Task TakeBackAsync(Added added)
+    {
+        ForgetChains(added.Chains);
+        await RemoveTreesAsync(added.Trees);
+    }
+
+    private void ForgetChains(IReadOnlyCollection<Digest> chainIds)
+    {
+        _records.RemoveChains(chainIds);
+        lock (_lock)
+        {
+            foreach (Digest chainId in chainIds)
+            {
+                _chains.Remove(chainId);
+            }
+        }
     }
 
     /// <summary>A reception has ended.</summary>
@@ -281,4 +341,7 @@ public sealed partial class ImageLibrary : IWorkerImages, IAsyncDisposable
 
         public Task AbandonAsync() => Task.CompletedTask;
     }
+
+    /// <summary>What a reception made known that was not known before.</summary>
+    private sealed record Added(IReadOnlyList<WorkerTree> Trees, IReadOnlyCollection<Digest> Chains);
 }

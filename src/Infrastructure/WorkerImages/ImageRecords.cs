@@ -19,13 +19,41 @@ internal sealed record TreeRecord(IReadOnlyList<Digest> ChainIds, Digest Filesys
 internal sealed record ImageRecord(string Reference, Digest ManifestDigest, Digest ChainId, string ProxyProfile, string Platform, long PulledUnixMs);
 
 /// <summary>
+/// A chain of layers whose tree Starlight can provide, whether or not it is here: one for every layer of a pulled image. Lives as long as the chain's snapshot.
+/// </summary>
+/// <param name="ChainId">Names the chain.</param>
+/// <param name="Reference">The image it is part of.</param>
+/// <param name="ManifestDigest">The same image's manifest.</param>
+/// <param name="Layers">How many of the image's lowest layers make up the chain; null for all.</param>
+/// <param name="ProxyProfile">Whom to ask.</param>
+/// <param name="Platform">For which platform.</param>
+internal sealed record ChainRecord(Digest ChainId, string Reference, Digest ManifestDigest, int? Layers, string ProxyProfile, string Platform)
+{
+    /// <summary>All chains of an image.</summary>
+    public static IEnumerable<ChainRecord> AllOf(ImageRecord image, IReadOnlyList<Digest> chainIds) => chainIds.Select((chainId, index) =>
+        new ChainRecord(chainId, image.Reference, image.ManifestDigest, index == chainIds.Count - 1 ? null : index + 1, image.ProxyProfile, image.Platform));
+}
+
+/// <summary>
 /// What the worker knows of its images across restarts, in SQLite (<c>images.db</c>). Small and rarely written: plain SQL without an object mapper, since the daemon's start-up and memory count.
 /// A tree's row is written after its filesystem image is on disk and removed before it goes, so a row always has its file. Safe for concurrent use.
 /// </summary>
 internal sealed class ImageRecords : IDisposable
 {
     /// <summary>PRAGMA user_version of the schema below.</summary>
-    private const int SchemaVersion = 1;
+    private const int SchemaVersion = 2;
+
+    /// <summary>Since version 2.</summary>
+    private const string ChainSchema = """
+        CREATE TABLE chain (
+          chain_id   TEXT PRIMARY KEY,
+          reference  TEXT NOT NULL,
+          manifest   TEXT NOT NULL,
+          layers     INTEGER,           -- null: all of the image's
+          proxy      TEXT NOT NULL,
+          platform   TEXT NOT NULL
+        ) WITHOUT ROWID;
+        """;
 
     private const string Schema = """
         CREATE TABLE tree (
@@ -60,7 +88,11 @@ internal sealed class ImageRecords : IDisposable
             long version = (long)Scalar("PRAGMA user_version")!;
             if (version == 0)
             {
-                Execute($"BEGIN; {Schema} PRAGMA user_version = {SchemaVersion}; COMMIT;");
+                Execute($"BEGIN; {Schema} {ChainSchema} PRAGMA user_version = {SchemaVersion}; COMMIT;");
+            }
+            else if (version == 1)
+            {
+                AddChainsOfVersion1();
             }
             else if (version != SchemaVersion)
             {
@@ -112,8 +144,25 @@ internal sealed class ImageRecords : IDisposable
         }
     }
 
-    /// <summary>Adds trees that are not known yet and adds or refreshes images, all or nothing.</summary>
-    public void Add(IReadOnlyList<TreeRecord> trees, IReadOnlyList<ImageRecord> images)
+    public IReadOnlyList<ChainRecord> Chains()
+    {
+        lock (_lock)
+        {
+            using SqliteCommand command = Command("SELECT chain_id, reference, manifest, layers, proxy, platform FROM chain");
+            using SqliteDataReader row = command.ExecuteReader();
+            List<ChainRecord> chains = [];
+            while (row.Read())
+            {
+                chains.Add(new ChainRecord(
+                    Parse(row.GetString(0)), row.GetString(1), Parse(row.GetString(2)), row.IsDBNull(3) ? null : row.GetInt32(3), row.GetString(4), row.GetString(5)));
+            }
+
+            return chains;
+        }
+    }
+
+    /// <summary>Adds trees that are not known yet and adds or refreshes images and chains, all or nothing.</summary>
+    public void Add(IReadOnlyList<TreeRecord> trees, IReadOnlyList<ImageRecord> images, IReadOnlyList<ChainRecord> chains)
     {
         lock (_lock)
         {
@@ -140,6 +189,21 @@ internal sealed class ImageRecords : IDisposable
                     image.ProxyProfile,
                     image.Platform,
                     image.PulledUnixMs);
+            }
+
+            AddChains(chains);
+            transaction.Commit();
+        }
+    }
+
+    public void RemoveChains(IEnumerable<Digest> chainIds)
+    {
+        lock (_lock)
+        {
+            using SqliteTransaction transaction = _connection.BeginTransaction();
+            foreach (Digest chainId in chainIds)
+            {
+                Execute("DELETE FROM chain WHERE chain_id = $1", chainId.ToString());
             }
 
             transaction.Commit();
@@ -170,6 +234,39 @@ internal sealed class ImageRecords : IDisposable
     }
 
     public void Dispose() => _connection.Dispose();
+
+    /// <summary>Version 1 kept no chains of their own: an image's tree lists them.</summary>
+    private void AddChainsOfVersion1()
+    {
+        Dictionary<Digest, TreeRecord> trees = Trees().ToDictionary(t => t.ChainId);
+        using SqliteTransaction transaction = _connection.BeginTransaction();
+        Execute(ChainSchema);
+        foreach (ImageRecord image in Images().Reverse())
+        {
+            AddChains(ChainRecord.AllOf(image, trees[image.ChainId].ChainIds));
+        }
+
+        Execute($"PRAGMA user_version = {SchemaVersion}");
+        transaction.Commit();
+    }
+
+    /// <summary>Within the caller's transaction. What is known of a chain already is replaced: the newest image is the likeliest to stay known to its proxy.</summary>
+    private void AddChains(IEnumerable<ChainRecord> chains)
+    {
+        foreach (ChainRecord chain in chains)
+        {
+            Execute(
+                "INSERT INTO chain (chain_id, reference, manifest, layers, proxy, platform) VALUES ($1, $2, $3, $4, $5, $6) "
+                + "ON CONFLICT (chain_id) DO UPDATE SET reference = excluded.reference, manifest = excluded.manifest, layers = excluded.layers, "
+                + "proxy = excluded.proxy, platform = excluded.platform",
+                chain.ChainId.ToString(),
+                chain.Reference,
+                chain.ManifestDigest.ToString(),
+                (object?)chain.Layers ?? DBNull.Value,
+                chain.ProxyProfile,
+                chain.Platform);
+        }
+    }
 
     private static Digest Parse(string text) => Digest.Parse(text).Value;
 

@@ -32,6 +32,9 @@ internal sealed class WorkerTree(TreeRecord record, string directory)
     /// <summary>The reception that brings the missing contents; null when complete, or when none runs.</summary>
     public ImageReception? Reception { get; set; }
 
+    /// <summary>Timestamp of the last pull of it or question about one of its layers.</summary>
+    public long Touched { get; set; }
+
     /// <summary>Distinct contents, canonical order. Read from the filesystem image when first needed.</summary>
     public IReadOnlyList<ContentRef>? Contents { get; set; }
 }

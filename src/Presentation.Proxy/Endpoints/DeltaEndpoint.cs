@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using MediatR;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
@@ -17,8 +18,9 @@ using Starlight.Presentation.Proxy.Settings;
 namespace Starlight.Presentation.Proxy.Endpoints;
 
 /// <summary>
-/// <c>GET|HEAD /starlight/delta?to=REF[&amp;to=REF]…&amp;platform=OS/ARCH[&amp;from=REF@DIGEST[,REF@DIGEST]…]…[&amp;patch=true]</c>: one delta bundle; with <c>patch=true</c> changed
-/// contents may be told as what differs from those of the images in <c>from</c>. A bundle's ETag names its bytes for
+/// <c>GET|HEAD /starlight/delta?to=REF[&amp;to=REF]…&amp;platform=OS/ARCH[&amp;from=REF@DIGEST[,REF@DIGEST]…]…[&amp;layers=N][&amp;patch=true]</c>: one delta bundle, of the
+/// images or of the tree that the lowest N layers of one image give. With <c>patch=true</c> changed contents may be told as what differs from those of the images in <c>from</c>.
+/// A bundle's ETag names its bytes for
 /// ever, so a worker that lost its connection goes on with Range and If-Range. While a bundle is being built its length is not known: it is then sent
 /// chunked, and a range of it waits until it is finished, which takes less time than sending it.
 /// </summary>
@@ -27,6 +29,9 @@ internal sealed class DeltaEndpoint(IMediator mediator, RegistryNames registries
     public const string MediaType = "application/vnd.starlight.delta-bundle.v2";
     public const string ImageDigestHeader = "Starlight-Image-Digest";
     public const string FilesystemDigestHeader = "Starlight-Filesystem-Digest";
+
+    /// <summary>Repeats <c>layers</c>, so that a worker does not take the whole image for part of it.</summary>
+    public const string LayersHeader = "Starlight-Layers";
 
     public static void Map(IEndpointRouteBuilder routes) =>
         routes.MapMethods("/starlight/delta", [HttpMethods.Get, HttpMethods.Head], (HttpContext context, DeltaEndpoint endpoint) => endpoint.HandleAsync(context));
@@ -63,6 +68,10 @@ internal sealed class DeltaEndpoint(IMediator mediator, RegistryNames registries
         context.Response.Headers.AcceptRanges = "bytes";
         context.Response.Headers[ImageDigestHeader] = string.Join(", ", delta.Images.Select(i => i.Manifest));
         context.Response.Headers[FilesystemDigestHeader] = string.Join(", ", delta.Images.Select(i => i.Filesystem));
+        if (query.Value.Layers is { } layers)
+        {
+            context.Response.Headers[LayersHeader] = layers.ToString(CultureInfo.InvariantCulture);
+        }
 
         // 4.
         if (context.Request.GetTypedHeaders().IfNoneMatch.Any(t => t.Compare(tag, useStrongComparison: false) || t.Equals(EntityTagHeaderValue.Any)))
@@ -91,7 +100,13 @@ internal sealed class DeltaEndpoint(IMediator mediator, RegistryNames registries
             ? Platform.Parse(name)
             : new Error("Request.PlatformMissing", "name the worker's platform with one parameter 'platform', e.g. platform=linux/amd64", ErrorKind.InvalidInput);
         bool patch = request.Query["patch"] is [{ } wish] && wish.Equals("true", StringComparison.OrdinalIgnoreCase);
-        return (to.Error ?? from.Error ?? platform.Error) is { } error ? error : new GetDeltaQuery(to.Value, platform.Value, from.Value, patch);
+        Result<int?> layers = request.Query["layers"] switch
+        {
+            [] => Result<int?>.Success(null),
+            [{ } text] when int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int count) => Result<int?>.Success(count),
+            var other => new Error("Delta.LayersOutOfRange", $"'{other}' is not a number of layers", ErrorKind.InvalidInput),
+        };
+        return (to.Error ?? from.Error ?? platform.Error ?? layers.Error) is { } error ? error : new GetDeltaQuery(to.Value, platform.Value, from.Value, layers.Value, patch);
     }
 
     private Result<IReadOnlyList<ImageReference>> References(HttpRequest request, string parameter)

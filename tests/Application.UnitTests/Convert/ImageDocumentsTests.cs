@@ -39,7 +39,7 @@ public class ImageDocumentsTests
                "layers": [
                   { "mediaType": "application/vnd.oci.image.layer.v1.tar+zstd", "digest": "{{{B}}}", "size": 32,
                     "annotations": { "keep": "me", "io.github.containers.zstd-chunked.manifest-checksum": "stale" }, "custom": 1.0 },
-                  {"mediaType":"application/vnd.docker.image.rootfs.diff.tar","size":1,"digest":"{{{C}}}"}
+                  {"mediaType":"application/vnd.docker.image.rootfs.diff.tar","size":1,"digest":"{{{C}}}","annotations":{"containerd.io/snapshot/remote/starlight/filesystem.digest":"{{{D}}}"}}
                ],
                "subject": {"mediaType": "m", "digest": "{{{D}}}", "size": 1},
                "annotations": {"org.opencontainers.image.created": "2020"}
@@ -47,7 +47,7 @@ public class ImageDocumentsTests
             """;
 
         byte[] result = ImageDocuments.Manifest(
-            ImageManifest.Parse(Encoding.UTF8.GetBytes(manifest)).Value, new Descriptor("c", D, 8), [Layer(A, changed: true), Layer(B, changed: false)], C);
+            ImageManifest.Parse(Encoding.UTF8.GetBytes(manifest)).Value, new Descriptor("c", D, 8), [Layer(A, changed: true), Layer(B, changed: false)], [A, C]);
 
         Encoding.UTF8.GetString(result).ShouldBe(
             $$$"""
@@ -58,7 +58,7 @@ public class ImageDocumentsTests
                "config": { "mediaType": "application/vnd.oci.image.config.v1+json", "digest": "{{{D}}}", "size": 8 },
                "layers": [
                   { "mediaType": "application/vnd.oci.image.layer.v1.tar+gzip", "digest": "{{{A}}}", "size": 5,
-                    "annotations": { "keep": "me","containerd.io/snapshot/stargz/toc.digest":"{{{D}}}","io.containers.estargz.uncompressed-size":"9","containerd.io/snapshot/remote/starlight/source.digest":"{{{B}}}" }, "custom": 1.0 },
+                    "annotations": { "keep": "me","containerd.io/snapshot/stargz/toc.digest":"{{{D}}}","io.containers.estargz.uncompressed-size":"9","containerd.io/snapshot/remote/starlight/source.digest":"{{{B}}}","containerd.io/snapshot/remote/starlight/filesystem.digest":"{{{A}}}" }, "custom": 1.0 },
                   {"mediaType":"application/vnd.docker.image.rootfs.diff.tar.gzip","size":5,"digest":"{{{B}}}","annotations":{"containerd.io/snapshot/stargz/toc.digest":"{{{D}}}","io.containers.estargz.uncompressed-size":"9"}}
                ],
                "subject": {"mediaType": "m", "digest": "{{{D}}}", "size": 1},

@@ -81,6 +81,29 @@ public sealed class ImageCheckTests
         ImageCheck.Check(Tagged, Amd64, SampleImage.Bundle(SampleImage.Manifest(SampleImage.Config(layers: 0), layers: 0), SampleImage.Config(layers: 0)))
             .Error!.Code.ShouldBe("Image.NoLayers");
 
+    [Fact]
+    public void Check_WhenPartOfAnImageWasAskedFor_GivesTheChainOfThatPart()
+    {
+        byte[] config = SampleImage.Config(layers: 2);
+        BundleImage part = SampleImage.Bundle(SampleImage.Manifest(config, Digest.Of("whole"u8), layers: 2, below: Digest.Of(SampleImage.Filesystem)), config);
+
+        CheckedImage image = ImageCheck.Check(Tagged, Amd64, part, layers: 1).Value;
+
+        image.Incoming.ChainIds.ShouldBe([SampleImage.DiffId]);
+        image.Incoming.ManifestDigest.ShouldBe(Digest.Of(part.Manifest.Span));
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(3)]
+    public void Check_WhenPartOfAnImageIsNotWhatItsManifestSays_Refuses(int layers)
+    {
+        byte[] config = SampleImage.Config(layers: 2);
+        BundleImage part = SampleImage.Bundle(SampleImage.Manifest(config, layers: 2, below: Digest.Of("another"u8)), config);
+
+        ImageCheck.Check(Tagged, Amd64, part, layers).Error!.Code.ShouldBe("Image.Mismatch");
+    }
+
     private static void Refused(ImageReference reference, BundleImage image)
     {
         Error error = ImageCheck.Check(reference, Amd64, image).Error.ShouldNotBeNull();

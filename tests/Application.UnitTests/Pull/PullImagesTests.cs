@@ -156,6 +156,10 @@ public sealed class PullImagesTests
 
     private Task<Result<PullReport>> PullAsync(ImageReference? named = null, bool wait = false) =>
         new PullImagesHandler(
-                _profiles, _proxies, _library, new ImageRegistrar(_containerd, NullLogger<ImageRegistrar>.Instance), TimeProvider.System, NullLogger<PullImagesHandler>.Instance)
+                _profiles,
+                new ImageFetch(_proxies, _library, NullLogger<ImageFetch>.Instance),
+                _library,
+                new ImageRegistrar(_containerd, NullLogger<ImageRegistrar>.Instance),
+                TimeProvider.System)
             .Handle(new PullImagesCommand([Wanted], named, null, "default", new Platform("linux", "amd64"), wait), CancellationToken.None);
 }

@@ -14,11 +14,12 @@ internal static class SampleImage
     public static byte[] Config(string architecture = "amd64", int layers = 1) => Encoding.UTF8.GetBytes(
         $$"""{"os":"linux","architecture":"{{architecture}}","rootfs":{"type":"layers","diff_ids":[{{string.Join(',', Enumerable.Repeat($"\"{DiffId}\"", layers))}}]} }""");
 
-    public static byte[] Manifest(byte[] config, Digest? filesystem = null, int layers = 1) => Encoding.UTF8.GetBytes(
+    /// <param name="below">What the manifest says of the tree after its lowest layer.</param>
+    public static byte[] Manifest(byte[] config, Digest? filesystem = null, int layers = 1, Digest? below = null) => Encoding.UTF8.GetBytes(
         $$"""
         {"schemaVersion":2,"mediaType":"{{MediaTypes.OciManifest}}",
          "config":{"mediaType":"{{MediaTypes.OciConfig}}","digest":"{{Digest.Of(config)}}","size":{{config.Length}} },
-         "layers":[{{string.Join(',', Enumerable.Repeat($$"""{"mediaType":"{{MediaTypes.OciLayerGzip}}","digest":"{{DiffId}}","size":100}""", layers))}}],
+         "layers":[{{string.Join(',', Enumerable.Repeat($$"""{"mediaType":"{{MediaTypes.OciLayerGzip}}","digest":"{{DiffId}}","size":100{{(below is null ? "" : $$""","annotations":{"{{StarlightAnnotations.FilesystemDigest}}":"{{below}}"}""")}} }""", layers))}}],
          "annotations":{"{{StarlightAnnotations.FilesystemDigest}}":"{{filesystem ?? Digest.Of(Filesystem)}}"} }
         """);
 

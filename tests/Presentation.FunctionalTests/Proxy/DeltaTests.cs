@@ -67,6 +67,30 @@ public sealed class DeltaTests(ProxyFixture fixture) : IClassFixture<ProxyFixtur
     }
 
     [Fact]
+    public async Task Delta_WhenOnlyTheLowestLayersAreWanted_IsThatOfAnImageOfTheseLayers()
+    {
+        (ImagePusher pusher, string name) = fixture.NewRepository();
+        byte[][] layers = [ProxyFixture.Layer(25), ProxyFixture.Layer(26), ProxyFixture.Layer(27)];
+        Pushed whole = await pusher.ImageAsync("whole", layers);
+        await pusher.ImageAsync("lower", layers[..2]);
+        await fixture.Proxy.NotifyAsync($"{name}:whole");
+        await fixture.Proxy.NotifyAsync($"{name}:lower");
+
+        HttpResponseMessage answer = await fixture.Proxy.Http.GetAsync($"/starlight/delta?to={name}:whole&platform=linux/amd64&layers=2");
+        BundleContents part = await BundleContents.ReadAsync(await answer.Content.ReadAsByteArrayAsync());
+        BundleContents lower = await BundleContents.ReadAsync(await fixture.Proxy.DeltaAsync($"to={name}:lower"));
+        BundleContents all = await BundleContents.ReadAsync(await fixture.Proxy.DeltaAsync($"to={name}:whole&layers=3"));
+
+        answer.Headers.GetValues("Starlight-Layers").ShouldBe(["2"]);
+        Digest.Of(part.Images[0].Manifest.Span).ShouldBe(whole.Digest);
+        part.Images[0].FilesystemImage.ToArray().ShouldBe(lower.Images[0].FilesystemImage.ToArray());
+        part.Contents.Keys.ShouldBe(lower.Contents.Keys, ignoreOrder: true);
+        all.Images[0].FilesystemImage.ToArray().ShouldBe((await BundleContents.ReadAsync(await fixture.Proxy.DeltaAsync($"to={name}:whole"))).Images[0].FilesystemImage.ToArray());
+        (int status, string code, _) = await RunningProxy.ProblemAsync(await fixture.Proxy.Http.GetAsync($"/starlight/delta?to={name}:whole&platform=linux/amd64&layers=4"));
+        (status, code).ShouldBe((400, "Delta.LayersOutOfRange"));
+    }
+
+    [Fact]
     public async Task Delta_WhenSeveralImagesAreWanted_BringsSharedContentsOnce()
     {
         (ImagePusher pusher, string name) = fixture.NewRepository();
@@ -195,6 +219,11 @@ public sealed class DeltaTests(ProxyFixture fixture) : IClassFixture<ProxyFixtur
     [InlineData("to=redis&platform=linux", 400, "Platform.Malformed")]
     [InlineData("to=Bad/Name&platform=linux/amd64", 400, "Reference.Malformed")]
     [InlineData("to=redis&platform=linux/amd64&from=redis:7", 400, "Delta.FromWithoutDigest")]
+    [InlineData("to=redis&platform=linux/amd64&layers=0", 400, "Delta.LayersOutOfRange")]
+    [InlineData("to=redis&platform=linux/amd64&layers=-1", 400, "Delta.LayersOutOfRange")]
+    [InlineData("to=redis&platform=linux/amd64&layers=99999999999", 400, "Delta.LayersOutOfRange")]
+    [InlineData("to=redis&platform=linux/amd64&layers=1&layers=2", 400, "Delta.LayersOutOfRange")]
+    [InlineData("to=redis&to=nginx&platform=linux/amd64&layers=1", 400, "Delta.LayersOfMany")]
     public async Task Delta_WhenRequestCannotBeServed_SaysWhy(string query, int status, string code)
     {
         HttpResponseMessage answer = await fixture.Proxy.Http.GetAsync($"/starlight/delta?{query}");

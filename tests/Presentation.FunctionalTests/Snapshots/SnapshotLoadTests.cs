@@ -1,38 +1,17 @@
-using System.Diagnostics;
 using Starlight.Domain.SharedKernel;
 using Starlight.Infrastructure.Containerd.Protocol.Snapshots;
 using Starlight.TestKit;
-using Xunit.Abstractions;
 
 namespace Starlight.Presentation.FunctionalTests.Snapshots;
 
-/// <summary>Many at once, quickly, and after a crash.</summary>
-public sealed class SnapshotLoadTests(ITestOutputHelper output) : IAsyncLifetime
+/// <summary>Many at once, and after a crash; more of both is in <see cref="Conformance.SnapshotterConformance"/>.</summary>
+public sealed class SnapshotLoadTests : IAsyncLifetime
 {
     private SnapshotterUnderTest _snapshotter = null!;
 
     public async Task InitializeAsync() => _snapshotter = await SnapshotterUnderTest.StartAsync();
 
     public async Task DisposeAsync() => await _snapshotter.DisposeAsync();
-
-    [Fact]
-    public async Task PrepareMountsRemove_100InParallel_AllSucceed()
-    {
-        await _snapshotter.CommitLayerAsync("p", "", "echo x > f");
-
-        await Task.WhenAll(Enumerable.Range(0, 100).Select(async i =>
-        {
-            var prepared = await _snapshotter.PrepareAsync($"k{i}", "p");
-            (await _snapshotter.MountsAsync($"k{i}")).ShouldBe(prepared);
-            await _snapshotter.CommitAsync($"n{i}", $"k{i}");
-            await _snapshotter.ViewAsync($"v{i}", $"n{i}");
-            await _snapshotter.RemoveAsync($"v{i}");
-            await _snapshotter.RemoveAsync($"n{i}");
-        }));
-
-        (await _snapshotter.ListAsync()).Select(info => info.Name).ShouldBe(["p"]);
-        Directory.EnumerateFileSystemEntries(Path.Combine(_snapshotter.Root, "snapshots")).Count().ShouldBe(1);
-    }
 
     [Fact]
     public async Task Prepare_OfOneKeyByManyAtOnce_SucceedsOnce()
@@ -51,26 +30,6 @@ public sealed class SnapshotLoadTests(ITestOutputHelper output) : IAsyncLifetime
         }));
 
         outcomes.Count(succeeded => succeeded).ShouldBe(1);
-    }
-
-    /// <summary>The bound of 3 ms holds for a quiet machine; the test allows for a busy one and prints what it measured.</summary>
-    [Fact]
-    public async Task PrepareMountsRemove_OneAfterTheOther_TakeMilliseconds()
-    {
-        await _snapshotter.CommitLayerAsync("p", "", "echo x > f");
-        List<double> milliseconds = [];
-        for (int i = 0; i < 300; i++)
-        {
-            long start = Stopwatch.GetTimestamp();
-            await _snapshotter.PrepareAsync("k", "p");
-            await _snapshotter.MountsAsync("k");
-            await _snapshotter.RemoveAsync("k");
-            milliseconds.Add(Stopwatch.GetElapsedTime(start).TotalMilliseconds);
-        }
-
-        double[] sorted = [.. milliseconds.Skip(100).Order()];
-        output.WriteLine($"prepare + mounts + remove over the socket: p50 {sorted[100]:0.00} ms, p95 {sorted[190]:0.00} ms");
-        sorted[100].ShouldBeLessThan(15);
     }
 
     [Fact]

@@ -1,11 +1,9 @@
-using Google.Protobuf.WellKnownTypes;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Starlight.Application.Abstractions.Snapshots;
 using Starlight.Application.Snapshots;
-using Starlight.Infrastructure.Containerd;
 using Starlight.Infrastructure.Containerd.Protocol.Snapshots;
 using Starlight.Infrastructure.Grpc;
 using Starlight.Infrastructure.Snapshots;
@@ -27,7 +25,10 @@ public sealed class SnapshotterUnderTest : IAsyncDisposable
     {
         Directory.CreateDirectory(Work);
         _channel = GrpcChannel.ForUnixSocket(SocketPath, new GrpcPeer("snapshotter", "Snapshotter", "start it"));
+        Client = new SnapshotsClient(_channel, "starlight", Work);
     }
+
+    public SnapshotsClient Client { get; }
 
     public FakeProvidedImages Images { get; } = new();
 
@@ -47,60 +48,41 @@ public sealed class SnapshotterUnderTest : IAsyncDisposable
         return snapshotter;
     }
 
+    /// <summary>A client whose snapshots have these labels.</summary>
+    public SnapshotsClient NewClient(params (string Key, string Value)[] always) => new(_channel, "starlight", Work, always: always);
+
+    /// <summary>Stops listening and closes the store. Can be called again.</summary>
+    public Task StopAsync() => StopHostAsync();
+
     public async Task RestartAsync()
     {
         await StopHostAsync();
         await StartHostAsync();
     }
 
-    public async Task<IReadOnlyList<WireMount>> PrepareAsync(string key, string parent = "", params (string Key, string Value)[] labels) =>
-        (await _channel.UnaryAsync(SnapshotsMethods.Prepare, new PrepareSnapshotRequest { Snapshotter = "starlight", Key = key, Parent = parent, Labels = { Map(labels) } })).Mounts;
+    public Task<IReadOnlyList<WireMount>> PrepareAsync(string key, string parent = "", params (string Key, string Value)[] labels) => Client.PrepareAsync(key, parent, labels);
 
-    public async Task<IReadOnlyList<WireMount>> ViewAsync(string key, string parent = "", params (string Key, string Value)[] labels) =>
-        (await _channel.UnaryAsync(SnapshotsMethods.View, new ViewSnapshotRequest { Snapshotter = "starlight", Key = key, Parent = parent, Labels = { Map(labels) } })).Mounts;
+    public Task<IReadOnlyList<WireMount>> ViewAsync(string key, string parent = "", params (string Key, string Value)[] labels) => Client.ViewAsync(key, parent, labels);
 
-    public async Task<IReadOnlyList<WireMount>> MountsAsync(string key) => (await _channel.UnaryAsync(SnapshotsMethods.Mounts, new MountsRequest { Key = key })).Mounts;
+    public Task<IReadOnlyList<WireMount>> MountsAsync(string key) => Client.MountsAsync(key);
 
-    public Task CommitAsync(string name, string key, params (string Key, string Value)[] labels) =>
-        _channel.UnaryAsync(SnapshotsMethods.Commit, new CommitSnapshotRequest { Name = name, Key = key, Labels = { Map(labels) } });
+    public Task CommitAsync(string name, string key, params (string Key, string Value)[] labels) => Client.CommitAsync(name, key, labels);
 
-    public Task RemoveAsync(string key) => _channel.UnaryAsync(SnapshotsMethods.Remove, new RemoveSnapshotRequest { Key = key });
+    public Task RemoveAsync(string key) => Client.RemoveAsync(key);
 
-    public async Task<Info> StatAsync(string key) => (await _channel.UnaryAsync(SnapshotsMethods.Stat, new StatSnapshotRequest { Key = key })).Info;
+    public Task<Info> StatAsync(string key) => Client.StatAsync(key);
 
-    public async Task<Info> UpdateAsync(Info info, params string[] fieldPaths) =>
-        (await _channel.UnaryAsync(SnapshotsMethods.Update, new UpdateSnapshotRequest { Info = info, UpdateMask = new FieldMask { Paths = { fieldPaths } } })).Info;
+    public Task<Info> UpdateAsync(Info info, params string[] fieldPaths) => Client.UpdateAsync(info, fieldPaths);
 
-    public async Task<IReadOnlyList<Info>> ListAsync(params string[] filters)
-    {
-        List<Info> all = [];
-        await foreach (ListSnapshotsResponse block in _channel.ServerStreamAsync(SnapshotsMethods.List, new ListSnapshotsRequest { Filters = { filters } }))
-        {
-            all.AddRange(block.Info);
-        }
+    public Task<IReadOnlyList<Info>> ListAsync(params string[] filters) => Client.ListAsync(filters);
 
-        return all;
-    }
+    public Task<UsageResponse> UsageAsync(string key) => Client.UsageAsync(key);
 
-    public Task<UsageResponse> UsageAsync(string key) => _channel.UnaryAsync(SnapshotsMethods.Usage, new UsageRequest { Key = key });
+    public Task CleanupAsync() => Client.CleanupAsync();
 
-    public Task CleanupAsync() => _channel.UnaryAsync(SnapshotsMethods.Cleanup, new CleanupRequest());
+    public Mounted Mount(string name, IReadOnlyList<WireMount> mounts) => Client.Mount(name, mounts);
 
-    /// <summary>Mounts below <see cref="Work"/>.</summary>
-    public Mounted Mount(string name, IReadOnlyList<WireMount> mounts) =>
-        Mounted.On(Path.Combine(Work, name), [.. mounts.Select(mount => (mount.Type, mount.Source, (IReadOnlyList<string>)mount.Options))]);
-
-    /// <summary>Prepares a snapshot, lets a script change it, and commits it as <paramref name="name"/>.</summary>
-    public async Task CommitLayerAsync(string name, string parent, string script)
-    {
-        string key = $"{name}-active";
-        using (Mounted mounted = Mount(key.Replace('/', '_'), await PrepareAsync(key, parent)))
-        {
-            Tool.Bash(script, mounted.Target);
-        }
-
-        await CommitAsync(name, key);
-    }
+    public Task CommitLayerAsync(string name, string parent, string script) => Client.CommitLayerAsync(name, parent, script);
 
     public async ValueTask DisposeAsync()
     {
@@ -134,6 +116,4 @@ public sealed class SnapshotterUnderTest : IAsyncDisposable
         _listener?.Dispose();
         (_app, _listener) = (null, null);
     }
-
-    private static Dictionary<string, string> Map((string Key, string Value)[] labels) => labels.ToDictionary(label => label.Key, label => label.Value);
 }

@@ -24,7 +24,12 @@ public sealed record BaseImage(ImageReference Reference, Digest ManifestDigest);
 /// <param name="Images">Images wanted, in one bundle.</param>
 /// <param name="Platform">Platform of all of them.</param>
 /// <param name="Bases">Images whose contents need not be sent.</param>
-public sealed record DeltaRequest(IReadOnlyList<ImageReference> Images, Platform Platform, IReadOnlyList<BaseImage> Bases);
+/// <param name="Layers">Only the tree that so many of the lowest layers of the one image give; null for the images as they are.</param>
+public sealed record DeltaRequest(IReadOnlyList<ImageReference> Images, Platform Platform, IReadOnlyList<BaseImage> Bases, int? Layers = null)
+{
+    /// <summary>Fail with Unavailable if the proxy has not begun to answer by then; null for the client's own patience. For callers who have another way to get the image.</summary>
+    public TimeSpan? AnswerWithin { get; init; }
+}
 
 /// <summary>
 /// A bundle whose metadata has arrived and whose contents are still on their way. Whoever gets one reads it to its end or disposes it.

@@ -25,8 +25,8 @@ public sealed record RootFilesystemLayers(string MetadataDirectory, string? Gate
 public interface IProvidedImages
 {
     /// <summary>
-    /// True if the layer's chain belongs to an image that Starlight provides (received or being received): the snapshotter then commits it without a Prepare/unpack.
-    /// False makes containerd unpack the layer in the ordinary way; so does any failure.
+    /// True if the layer, on the parent named, belongs to an image that Starlight provides (received or being received): the snapshotter then commits it without a
+    /// Prepare/unpack. May begin to receive the image for that. False makes containerd unpack the layer in the ordinary way; so does any failure.
     /// </summary>
     Task<bool> ProvidesAsync(RemoteLayerRequest request, CancellationToken cancellationToken);
 
@@ -41,6 +41,12 @@ public interface IProvidedImages
 
     /// <summary>No snapshot with this chain ID is left: what only its image needs may be freed. Unknown chain IDs are ignored.</summary>
     Task ReleaseAsync(string chainId, CancellationToken cancellationToken);
+
+    /// <summary>
+    /// Chain IDs, for <see cref="ReleaseAsync"/>, of the images that no pull and no question has touched for <paramref name="quiet"/>: if such an image has no snapshot either,
+    /// its pull was given up between the image's arrival and its top layer's commit.
+    /// </summary>
+    IReadOnlyList<string> ListQuiet(TimeSpan quiet);
 
     /// <summary>Bytes and inodes that the layer's image occupies on this worker now (objects shared with other images count once, for the oldest).</summary>
     Task<(long Size, long Inodes)> UsageAsync(string chainId, CancellationToken cancellationToken);

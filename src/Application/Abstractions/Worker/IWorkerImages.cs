@@ -1,5 +1,6 @@
 using Starlight.Application.Abstractions.Proxies;
 using Starlight.Domain.Content;
+using Starlight.Domain.Images;
 using Starlight.Domain.Proxies;
 using Starlight.Domain.References;
 using Starlight.Domain.SharedKernel;
@@ -15,6 +16,13 @@ public sealed record IncomingImage(ImageReference Reference, Digest ManifestDige
 {
     public Digest TopChainId => ChainIds[^1];
 }
+
+/// <summary>Where the tree of a chain can be had.</summary>
+/// <param name="ProxyProfile">Name of the profile that its image was pulled by.</param>
+/// <param name="Image">The image, with the digest of its manifest.</param>
+/// <param name="Platform">The image's platform.</param>
+/// <param name="Layers">How many of the image's lowest layers make up the chain; null for all.</param>
+public sealed record ChainSource(string ProxyProfile, ImageReference Image, Platform Platform, int? Layers);
 
 /// <summary>How far a reception is.</summary>
 /// <param name="ReceivedBytes">Bytes of the bundle so far.</param>
@@ -54,6 +62,17 @@ public interface IWorkerImages
     /// Takes over the bundle: writes the filesystem images, makes the chains known to the snapshotter. Contents are taken once the reception is started.
     /// On failure nothing is left behind and the bundle is disposed. An image that is being received already is joined, not received twice.
     /// </summary>
+    /// <param name="proxy">Who sends it.</param>
+    /// <param name="request">What it answers; a request for part of an image adds a tree and no image.</param>
+    /// <param name="bundle">Owned from now on.</param>
+    /// <param name="images">Parallel to the bundle's.</param>
+    /// <param name="cancellationToken">Takes it back.</param>
     /// <returns>FailedPrecondition <c>Bundle.BaseIncomplete</c> if a content that the bundle leaves out is not here.</returns>
     Task<Result<IImageReception>> BeginAsync(ProxyProfile proxy, DeltaRequest request, IIncomingBundle bundle, IReadOnlyList<IncomingImage> images, CancellationToken cancellationToken);
+
+    /// <summary>
+    /// Where to get the tree of a chain that is known here without a tree: the lower layers of an image that Starlight provides, on which another image or container is
+    /// to stand. Null if the tree is here, or nothing is known of the chain.
+    /// </summary>
+    ChainSource? FindMissingTree(Digest chainId);
 }
