@@ -119,7 +119,7 @@ internal sealed class BlockCompression : IAsyncDisposable
             foreach (int length in plan.BlockLengths)
             {
                 byte[] raw = ArrayPool<byte>.Shared.Rent(length);
-                IReadOnlyList<FreshPart>? parts;
+                IReadOnlyList<FreshPart>? parts = null;
                 try
                 {
                     await contents.ReadAsync(raw.AsMemory(0, length), cancellationToken);
@@ -129,6 +129,7 @@ internal sealed class BlockCompression : IAsyncDisposable
                 catch
                 {
                     ArrayPool<byte>.Shared.Return(raw);
+                    Release(parts);
                     throw;
                 }
 
@@ -160,6 +161,15 @@ internal sealed class BlockCompression : IAsyncDisposable
         {
             _cores.Release();
             ArrayPool<byte>.Shared.Return(raw);
+            Release(parts);
+        }
+    }
+
+    private static void Release(IReadOnlyList<FreshPart>? parts)
+    {
+        foreach (FreshPart part in parts ?? [])
+        {
+            part.Window?.Release();
         }
     }
 

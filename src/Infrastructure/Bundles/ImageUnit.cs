@@ -60,7 +60,9 @@ public static class ImageUnit
         }
 
         BaseWindow window = new(old.FilesystemImage, offset: 0);
-        if (PatchPayload.Encode(image.FilesystemImage.Span, [new FreshPart(image.FilesystemImage.Length, 0, window)]) is not { } patch)
+        byte[]? patch = PatchPayload.Encode(image.FilesystemImage.Span, [new FreshPart(image.FilesystemImage.Length, 0, window)]);
+        window.Release();
+        if (patch is null)
         {
             return null;
         }

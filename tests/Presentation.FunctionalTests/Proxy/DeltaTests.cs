@@ -91,6 +91,32 @@ public sealed class DeltaTests(ProxyFixture fixture) : IClassFixture<ProxyFixtur
     }
 
     [Fact]
+    public async Task Delta_WhenPatchesAreAskedFor_TellsWhatDiffersUnderATagOfItsOwn()
+    {
+        (ImagePusher pusher, string name) = fixture.NewRepository();
+        byte[] app = ProxyFixture.Noise(600, 2_000_000);
+        byte[] changed = [.. app[..700_000], .. "inserted"u8, .. app[700_000..]];
+        Pushed old = await pusher.ImageAsync("old", [ProxyFixture.Layer(25, ("app", app))]);
+        await pusher.ImageAsync("new", [ProxyFixture.Layer(25, ("app", changed))]);
+        await fixture.Proxy.NotifyAsync($"{name}:old");
+        await fixture.Proxy.NotifyAsync($"{name}:new");
+        string path = $"/starlight/delta?platform=linux/amd64&to={name}:new&from={name}@{old.Digest}";
+
+        HttpResponseMessage whole = await fixture.Proxy.Http.GetAsync(path);
+        HttpResponseMessage patched = await fixture.Proxy.Http.GetAsync(path + "&patch=true");
+        byte[] bytes = await patched.Content.ReadAsByteArrayAsync();
+        HttpResponseMessage rest = await SendAsync(
+            path + "&patch=true", HttpMethod.Get, r => (r.Headers.Range, r.Headers.IfRange) = (new RangeHeaderValue(500, null), new RangeConditionHeaderValue(patched.Headers.ETag!)));
+        BundleContents had = await BundleContents.ReadAsync(await fixture.Proxy.DeltaAsync($"to={name}:old"));
+
+        (await BundleContents.ReadAsync(bytes, had)).Contents.ShouldHaveSingleItem().Value.ShouldBe(changed);
+        bytes.Length.ShouldBeLessThan(3_000);
+        (await whole.Content.ReadAsByteArrayAsync()).Length.ShouldBeGreaterThan(changed.Length);
+        patched.Headers.ETag.ShouldNotBe(whole.Headers.ETag);
+        (await rest.Content.ReadAsByteArrayAsync()).ShouldBe(bytes[500..]);
+    }
+
+    [Fact]
     public async Task Delta_WhenSeveralImagesAreWanted_BringsSharedContentsOnce()
     {
         (ImagePusher pusher, string name) = fixture.NewRepository();

@@ -1,3 +1,4 @@
+using System.Buffers;
 using Starlight.Domain.Bundles;
 using Starlight.Domain.Content;
 
@@ -5,7 +6,7 @@ namespace Starlight.Infrastructure.Bundles.Patches;
 
 /// <summary>
 /// Gives each block of a plan the old bytes that its contents are compared with. Blocks come in stream order. Of an old content up to <see cref="WindowedBase.WindowLength"/> all
-/// is in memory, once for all pieces of the new one; of a larger one a window.
+/// is in memory, once for all pieces of the new one; of a larger one a window. The caller releases the windows of the parts.
 /// </summary>
 internal sealed class BaseFeed(DeltaPlan plan, OpenContent open, string scratch) : IDisposable
 {
@@ -31,7 +32,7 @@ internal sealed class BaseFeed(DeltaPlan plan, OpenContent open, string scratch)
             int length = (int)Math.Min(block.Length, size - _offset);
             bool hasBase = _patch < plan.Patches.Count && plan.Patches[_patch].Position == _content;
             BaseWindow? window = hasBase ? await WindowAsync(plan.Patches[_patch].Base, block[..length], cancellationToken) : null;
-            parts.Add(new FreshPart(length, _offset, window));
+            parts.Add(new FreshPart(length, _offset, window?.Retain()));
             any |= hasBase;
             block = block[length..];
             _offset += length;
@@ -61,23 +62,25 @@ internal sealed class BaseFeed(DeltaPlan plan, OpenContent open, string scratch)
             return _windowed.WindowFor(piece.Span, _offset);
         }
 
-        return _whole ??= new BaseWindow(await ReadAsync(old, cancellationToken), offset: 0);
+        return _whole ??= await ReadAsync(old, cancellationToken);
     }
 
-    private async Task<byte[]> ReadAsync(ContentRef content, CancellationToken cancellationToken)
+    private async Task<BaseWindow> ReadAsync(ContentRef content, CancellationToken cancellationToken)
     {
-        byte[] bytes = GC.AllocateUninitializedArray<byte>((int)content.Size);
+        int length = (int)content.Size;
+        byte[] rented = ArrayPool<byte>.Shared.Rent(length);
         await using Stream stream = await open(content, cancellationToken);
-        int read = await stream.ReadAtLeastAsync(bytes, bytes.Length, throwOnEndOfStream: false, cancellationToken);
+        int read = await stream.ReadAtLeastAsync(rented.AsMemory(0, length), length, throwOnEndOfStream: false, cancellationToken);
 
         // A patch against other bytes than the worker has would be refused by every worker.
-        return read == bytes.Length && Digest.Of(bytes) == content.Digest
-            ? bytes
+        return read == length && Digest.Of(rented.AsSpan(0, length)) == content.Digest
+            ? new BaseWindow(rented.AsMemory(0, length), offset: 0, rented)
             : throw BundleErrors.ContentMismatch(content, "its bytes in the store have another length or digest");
     }
 
     private void Leave()
     {
+        _whole?.Release();
         _whole = null;
         _windowed?.Dispose();
         _windowed = null;

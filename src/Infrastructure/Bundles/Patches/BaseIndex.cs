@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Buffers.Binary;
 using System.Numerics;
 
@@ -18,7 +19,9 @@ internal sealed class BaseIndex
     /// <summary>Up to so many bytes every position is indexed, above it every second and so on: the table never has more than 2^22 entries (16 MB).</summary>
     private const int MaxEntries = 1 << 22;
 
+    /// <summary>Rented; returned by <see cref="Return"/>.</summary>
     private readonly int[] _positions;
+
     private readonly int _shift;
 
     /// <param name="content">The old bytes, or a part of them.</param>
@@ -29,7 +32,8 @@ internal sealed class BaseIndex
         int step = Math.Max(1, (bytes.Length + MaxEntries - 1) / MaxEntries);
         int bits = Math.Clamp(BitOperations.Log2((uint)Math.Max(1, bytes.Length / step)) + 1, 4, 22);
         _shift = 64 - bits;
-        _positions = new int[1 << bits];
+        _positions = ArrayPool<int>.Shared.Rent(1 << bits);
+        _positions.AsSpan(0, 1 << bits).Clear();
 
         // Backwards, so that of equal seeds the first stays: runs are then found from their beginning.
         for (int position = (bytes.Length - SeedLength) / step * step; position >= 0; position -= step)
@@ -42,6 +46,9 @@ internal sealed class BaseIndex
 
     /// <summary>A position whose bytes may be those at the beginning of <paramref name="seed"/>, or -1. The caller compares.</summary>
     public int Find(ReadOnlySpan<byte> seed) => _positions[Slot(seed)] - 1;
+
+    /// <summary>The caller does not use this object again.</summary>
+    public void Return() => ArrayPool<int>.Shared.Return(_positions);
 
     private int Slot(ReadOnlySpan<byte> seed) => (int)((BinaryPrimitives.ReadUInt64LittleEndian(seed) * 0x9E3779B97F4A7C15) >> _shift);
 }

@@ -71,7 +71,7 @@ internal sealed class WindowedBase : IDisposable
         }
     }
 
-    /// <summary>The window that has most anchors in common with a piece of the new content; without any, the one around the same offset.</summary>
+    /// <summary>The window that has most anchors in common with a piece of the new content; without any, the one around the same offset. Valid until the next call unless retained.</summary>
     public BaseWindow WindowFor(ReadOnlySpan<byte> piece, long offset)
     {
         long cell = Best(piece) ?? Math.Max(0, ((Math.Min(offset, _length) + (piece.Length / 2)) / Cell) - (CellsPerWindow / 2));
@@ -79,20 +79,27 @@ internal sealed class WindowedBase : IDisposable
         if (cell != _lastCell)
         {
             long start = cell * Cell;
-            byte[] bytes = GC.AllocateUninitializedArray<byte>((int)Math.Min(WindowLength, _length - start));
-            for (int read = 0; read < bytes.Length;)
+            int length = (int)Math.Min(WindowLength, _length - start);
+            byte[] bytes = ArrayPool<byte>.Shared.Rent(length);
+            for (int read = 0; read < length;)
             {
-                int count = RandomAccess.Read(_file, bytes.AsSpan(read), start + read);
+                int count = RandomAccess.Read(_file, bytes.AsSpan(read, length - read), start + read);
                 read += count > 0 ? count : throw new EndOfStreamException("a spooled content is shorter than it was");
             }
 
-            (_lastCell, _last) = (cell, new BaseWindow(bytes, start));
+            _last?.Release();
+            (_lastCell, _last) = (cell, new BaseWindow(bytes.AsMemory(0, length), start, bytes));
         }
 
         return _last!;
     }
 
-    public void Dispose() => _file.Dispose();
+    public void Dispose()
+    {
+        _file.Dispose();
+        _last?.Release();
+        _last = null;
+    }
 
     /// <summary>First cell of the window with most of the piece's anchors; of several the one that has them nearest its middle.</summary>
     private long? Best(ReadOnlySpan<byte> piece)
