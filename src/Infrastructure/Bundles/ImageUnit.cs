@@ -47,8 +47,8 @@ public static class ImageUnit
     }
 
     /// <summary>
-    /// The unit without a name for a worker that has the image of <paramref name="baseUnit"/>; null if that is not shorter. Deterministic for one libzstd version. Takes about 20 ms for each
-    /// MB of filesystem image.
+    /// The unit without a name for a worker that has the image of <paramref name="baseUnit"/>; null if that is not shorter. Deterministic for one libzstd version. For an
+    /// ordinary image it takes some tens of milliseconds.
     /// </summary>
     public static byte[]? EncodePatched(ReadOnlyMemory<byte> unit, ReadOnlyMemory<byte> baseUnit, int level = DefaultLevel)
     {

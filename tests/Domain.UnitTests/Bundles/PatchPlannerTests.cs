@@ -40,7 +40,7 @@ public sealed class PatchPlannerTests
     {
         Image old = new(("a", 1000), ("b", 100_000), ("c", 100), ("d", 1000));
 
-        Bases(new Image(("a", 8001), ("b", 12_499), ("c", 127), ("d", 127)), old).ShouldBeEmpty();
+        Bases(new Image(("a", 8008), ("b", 12_499), ("c", 127), ("d", 127)), old).ShouldBeEmpty();
         Bases(new Image(("a", 8000), ("b", 12_500)), old).Count.ShouldBe(2);
     }
 

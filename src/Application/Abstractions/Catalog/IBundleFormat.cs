@@ -13,7 +13,7 @@ public interface IBundleFormat
     ReadOnlyMemory<byte> NameUnit(ReadOnlyMemory<byte> unit, string reference, IndexedIndex? index);
 
     /// <summary>
-    /// The same unit for a worker that has the image of <paramref name="baseUnit"/>: what differs; null if that is not shorter. Takes some 20 ms for each MB of filesystem image.
+    /// The same unit for a worker that has the image of <paramref name="baseUnit"/>: what differs; null if that is not shorter. For an ordinary image it takes some tens of milliseconds.
     /// </summary>
     ReadOnlyMemory<byte>? PatchUnit(ReadOnlyMemory<byte> unit, ReadOnlyMemory<byte> baseUnit);
 

@@ -11,13 +11,12 @@ namespace Starlight.Infrastructure.Bundles.Patches;
 internal sealed class BaseIndex
 {
     /// <summary>
-    /// Bytes that must be equal before an alignment is considered. Machine code has a changed address every 10 to 30 bytes, so longer seeds are rare where most is new; measured on
-    /// libcrypto and postgres, 8 gives the smallest patches, 12 costs 2 % more.
+    /// Bytes that must be equal before an alignment is considered: what one load compares. Machine code has a changed address every 10 to 30 bytes, so longer seeds are rare where most is new.
     /// </summary>
     public const int SeedLength = 8;
 
-    /// <summary>Up to so many bytes every position is indexed, above it every second and so on: the table never has more than 2^22 entries (16 MB).</summary>
-    private const int MaxEntries = 1 << 22;
+    /// <summary>Up to so many bytes every position is indexed, above it every second and so on: the table never has more than 2^21 entries (8 MB). Twice as many make patches 0 to 2 % smaller.</summary>
+    private const int MaxEntries = 1 << 21;
 
     /// <summary>Rented; returned by <see cref="Return"/>.</summary>
     private readonly int[] _positions;
@@ -30,7 +29,7 @@ internal sealed class BaseIndex
         Content = content;
         ReadOnlySpan<byte> bytes = content.Span;
         int step = Math.Max(1, (bytes.Length + MaxEntries - 1) / MaxEntries);
-        int bits = Math.Clamp(BitOperations.Log2((uint)Math.Max(1, bytes.Length / step)) + 1, 4, 22);
+        int bits = Math.Clamp(BitOperations.Log2((uint)Math.Max(1, bytes.Length / step)) + 1, 4, 21);
         _shift = 64 - bits;
         _positions = ArrayPool<int>.Shared.Rent(1 << bits);
         _positions.AsSpan(0, 1 << bits).Clear();
