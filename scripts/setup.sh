@@ -4,7 +4,7 @@ set -euo pipefail
 
 packages=(
   containerd runc docker-registry fuse3 erofs-utils skopeo umoci debootstrap stargz-snapshotter
-  postgresql libzstd1 zstd attr libcap2-bin util-linux iproute2 jq curl ca-certificates xz-utils redis-tools python3 git procps mount
+  postgresql libzstd1 zstd attr libcap2-bin util-linux iproute2 jq curl ca-certificates xz-utils redis-tools python3 git procps mount xfsprogs
 )
 
 say() { printf '\n== %s\n' "$*" >&2; }

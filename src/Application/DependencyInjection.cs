@@ -46,6 +46,7 @@ public static class DependencyInjection
         AddDeferredSingleton<ImageShelf>(services);
         AddDeferredSingleton<ImageRegistrar>(services);
         AddDeferredSingleton<ImageFetch>(services);
+        AddDeferredSingleton<SurplusChains>(services);
         return services;
     }
 

@@ -24,7 +24,7 @@ internal static partial class DaemonHost
         using UnixSocketListener snapshotter = UnixSocketListener.Bind(settings.SnapshotterSocket);
         using UnixSocketListener daemon = UnixSocketListener.Bind(settings.DaemonSocket);
         WorkerLayout layout = new(settings.FsRoot);
-        MountCapabilities capabilities = KernelCapabilities.Find(layout.ScratchDirectory);
+        MountCapabilities capabilities = KernelCapabilities.Find(layout.ScratchDirectory, settings.Mounts);
 
         WebApplicationBuilder builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders().AddSimpleConsole(o => { o.SingleLine = true; o.TimestampFormat = "yyyy-MM-ddTHH:mm:ss.fffzzz "; }).SetMinimumLevel(LevelOf(settings.LogLevel));
@@ -32,7 +32,7 @@ internal static partial class DaemonHost
         builder.WebHost.UseGrpcUnixSockets(snapshotter, daemon);
         builder.Services.AddSingleton(settings);
         builder.Services.AddSingleton<IProxyProfiles>(config);
-        builder.Services.AddSingleton(DaemonFacts.Of(KernelCapabilities.Describe(capabilities)));
+        builder.Services.AddSingleton(DaemonFacts.Of(capabilities));
         builder.Services.AddApplication();
         builder.Services.AddFilesystemImages();
         builder.Services.AddProxyClient();
@@ -47,12 +47,17 @@ internal static partial class DaemonHost
         DaemonService.Map(app);
         app.MapGrpcUnimplemented();
         ILogger logger = app.Services.GetRequiredService<ILoggerFactory>().CreateLogger("Starlight.Daemon");
+        foreach (MountFinding finding in capabilities.Findings)
+        {
+            LogFinding(logger, finding.ToString());
+        }
 
         // Before anyone can ask: no pull outlives the daemon, so an image without a snapshot is one that the last daemon died over.
         await app.Services.GetRequiredService<SnapshotService>().ReclaimAsync(TimeSpan.Zero, cancellationToken);
+
         app.Services.GetRequiredService<ImageLibrary>().ResumeInterrupted(config, app.Services.GetRequiredService<IProxyClient>());
         await app.StartAsync(cancellationToken);
-        LogStarted(logger, settings.SnapshotterSocket, settings.DaemonSocket, settings.FsRoot, KernelCapabilities.Describe(capabilities));
+        LogStarted(logger, settings.SnapshotterSocket, settings.DaemonSocket, settings.FsRoot, capabilities.Description);
         await app.WaitForShutdownAsync(cancellationToken);
         return 0;
     }
@@ -70,4 +75,7 @@ internal static partial class DaemonHost
 
     [LoggerMessage(Level = LogLevel.Information, Message = "ready: snapshotter {SnapshotterSocket}, commands {DaemonSocket}, store {FsRoot}, mount mode {MountMode}")]
     private static partial void LogStarted(ILogger logger, string snapshotterSocket, string daemonSocket, string fsRoot, string mountMode);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "mounts: {Finding}")]
+    private static partial void LogFinding(ILogger logger, string finding);
 }

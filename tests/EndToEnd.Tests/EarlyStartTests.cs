@@ -8,7 +8,7 @@ namespace Starlight.EndToEnd.Tests;
 
 /// <summary>Issue 2, "what shows it", 3: a container runs while its content is still on its way.</summary>
 [Collection(nameof(StackCollection))]
-public sealed class EarlyStartTests(StackFixture fixture) : StackTest(fixture)
+public class EarlyStartTests(StackFixture fixture) : StackTest(fixture)
 {
     /// <summary>More than the last large file takes on the wire, less than the last two.</summary>
     private const long Withheld = 2_200_000;

@@ -3,8 +3,25 @@ using Starlight.TestKit;
 namespace Starlight.EndToEnd.Tests;
 
 /// <summary>Issue 3, 2: images that stand on the lower layers of an image that Starlight has brought. containerd unpacks only what lies above; below is a tree that Starlight fetches when it is first needed.</summary>
+public abstract class LowerLayers(StackFixture fixture) : StackTest(fixture)
+{
+    /// <summary>The only image's second layer from above.</summary>
+    protected async Task<string> BelowTheTopAsync()
+    {
+        // KEY PARENT KIND; the lowest has no parent
+        Dictionary<string, string> parents = (await Stack.Ctr("snapshots", "--snapshotter", StarlightStack.Snapshotter, "ls")).Succeeded().Split('\n')[1..^1]
+            .Select(l => l.Split(' ', StringSplitOptions.RemoveEmptyEntries)).Where(f => f.Length == 3).ToDictionary(f => f[0], f => f[1]);
+        return parents[parents.Keys.Except(parents.Values).Single()];
+    }
+
+    protected async Task LeavesAsync(WorkerContents before)
+    {
+        await Probe.UntilAsync(async () => (await Stack.ContentsAsync()).ToString() == before.ToString(), "nothing is left of the images");
+    }
+}
+
 [Collection(nameof(StackCollection))]
-public sealed class SharedLayersTests(StackFixture fixture) : StackTest(fixture)
+public class SharedLayersTests(StackFixture fixture) : LowerLayers(fixture)
 {
     private const int Below = 3;
 
@@ -75,6 +92,23 @@ public sealed class SharedLayersTests(StackFixture fixture) : StackTest(fixture)
         await LeavesAsync(before);
     }
 
+    private static async Task<byte[]> OtherLayerAsync()
+    {
+        using ScratchDirectory scratch = new();
+        Tool.Bash(
+            """
+            mkdir tree; cd tree
+            mkdir names links merged; echo changed > names/.hidden; : > .wh.sparse; : > links/.wh.b; echo new > merged/newer; ln merged/newer linked
+            find . -mindepth 1 -printf '%P\0' | LC_ALL=C sort -z | tar --create --file ../layer.tar --format=posix --numeric-owner --no-recursion --null --verbatim-files-from --files-from=-
+            """,
+            scratch.Path);
+        return await File.ReadAllBytesAsync(scratch["layer.tar"]);
+    }
+}
+
+[Collection(nameof(StackCollection))]
+public sealed class SharedLayersRestartTests(StackFixture fixture) : LowerLayers(fixture)
+{
     [Fact]
     public async Task TreeOfLowerLayers_WhenTheDaemonStopsWhileItArrives_GoesOnAfterItsRestart()
     {
@@ -110,32 +144,5 @@ public sealed class SharedLayersTests(StackFixture fixture) : StackTest(fixture)
         (await Stack.Ctr("snapshots", "--snapshotter", StarlightStack.Snapshotter, "rm", view)).Succeeded();
         await Images.RemoveAsync(Stack, whole);
         await LeavesAsync(before);
-    }
-
-    /// <summary>The only image's second layer from above.</summary>
-    private async Task<string> BelowTheTopAsync()
-    {
-        // KEY PARENT KIND; the lowest has no parent
-        Dictionary<string, string> parents = (await Stack.Ctr("snapshots", "--snapshotter", StarlightStack.Snapshotter, "ls")).Succeeded().Split('\n')[1..^1]
-            .Select(l => l.Split(' ', StringSplitOptions.RemoveEmptyEntries)).Where(f => f.Length == 3).ToDictionary(f => f[0], f => f[1]);
-        return parents[parents.Keys.Except(parents.Values).Single()];
-    }
-
-    private static async Task<byte[]> OtherLayerAsync()
-    {
-        using ScratchDirectory scratch = new();
-        Tool.Bash(
-            """
-            mkdir tree; cd tree
-            mkdir names links merged; echo changed > names/.hidden; : > .wh.sparse; : > links/.wh.b; echo new > merged/newer; ln merged/newer linked
-            find . -mindepth 1 -printf '%P\0' | LC_ALL=C sort -z | tar --create --file ../layer.tar --format=posix --numeric-owner --no-recursion --null --verbatim-files-from --files-from=-
-            """,
-            scratch.Path);
-        return await File.ReadAllBytesAsync(scratch["layer.tar"]);
-    }
-
-    private async Task LeavesAsync(WorkerContents before)
-    {
-        await Probe.UntilAsync(async () => (await Stack.ContentsAsync()).ToString() == before.ToString(), "nothing is left of the images");
     }
 }

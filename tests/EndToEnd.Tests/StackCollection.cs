@@ -3,13 +3,22 @@ using Starlight.TestKit;
 namespace Starlight.EndToEnd.Tests;
 
 /// <summary>One running stack for all tests that leave it as they found it. The tests of the collection run one after the other.</summary>
-public sealed class StackFixture : IAsyncLifetime
+public class StackFixture : IAsyncLifetime
 {
     private StarlightStack? _stack;
 
     public StarlightStack Stack => _stack!;
 
-    public async Task InitializeAsync() => _stack = await StarlightStack.StartAsync();
+    /// <summary>What version says of the mounts.</summary>
+    public virtual string MountMode => "single overlay with data-only layers, EROFS from files";
+
+    /// <summary>Containers can start while their contents arrive.</summary>
+    public virtual bool StartsEarly => true;
+
+    /// <summary>Arguments of the daemon.</summary>
+    protected virtual IReadOnlyList<string> DaemonArguments => [];
+
+    public async Task InitializeAsync() => _stack = await StarlightStack.StartAsync(daemonArguments: DaemonArguments);
 
     /// <summary>A worker without containers and images, whatever a failed test has left: no test may fail because of another.</summary>
     public async Task ResetAsync()
@@ -38,6 +47,8 @@ public sealed class StackFixture : IAsyncLifetime
 public abstract class StackTest(StackFixture fixture) : IAsyncLifetime
 {
     protected StarlightStack Stack => fixture.Stack;
+
+    protected StackFixture Fixture => fixture;
 
     public virtual Task InitializeAsync() => fixture.ResetAsync();
 

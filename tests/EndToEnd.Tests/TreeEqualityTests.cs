@@ -3,42 +3,14 @@ using Starlight.TestKit;
 namespace Starlight.EndToEnd.Tests;
 
 /// <summary>Issue 2, "what shows it", 1 and 2: what a container sees through Starlight is what it sees through containerd's overlayfs, converted or not, and converted images are ordinary ones.</summary>
-[Collection(nameof(StackCollection))]
-public sealed class TreeEqualityTests(StackFixture fixture) : StackTest(fixture)
+public abstract class TreeComparison(StackFixture fixture) : StackTest(fixture)
 {
     private const string Overlayfs = "overlayfs";
 
     /// <summary>Directories in which layers have files without describing them. Through overlayfs they have the time of unpacking, which cannot be equal.</summary>
     private readonly HashSet<string> _madeByUnpacking = [];
 
-    [Fact]
-    public async Task Walk_OfAnOddImage_IsTheSameAsThroughOverlayfs() =>
-        await SameAsync(await OddImage.PushAsync(Stack, "trees/odd:1"), (lines, madeByUnpacking) =>
-        {
-            madeByUnpacking.ShouldBe(["/", .. OddImage.Implied], ignoreOrder: true);
-
-            // the walk has seen what the image was made for
-            lines.ShouldContain(l => l.StartsWith("/capable ", StringComparison.Ordinal) && l.Contains("regular file"));
-            lines.ShouldContain(l => l.Contains("security.capability=0x"));
-            lines.ShouldContain(l => l.Contains("user.two="));
-            lines.ShouldContain(l => l.Contains("/names/not\\377utf8\\200"));
-            lines.ShouldContain(l => l.Contains("block special file") && l.EndsWith("103:12c", StringComparison.Ordinal));
-            lines.ShouldContain(l => l.StartsWith("/links/new-name ", StringComparison.Ordinal) && l.Contains("with /links/a"));
-            lines.ShouldContain(l => l.StartsWith("/c-elsewhere ", StringComparison.Ordinal) && l.Contains("981173106.123456789"));
-            lines.ShouldContain(l => l.StartsWith("/opaque/sub/again ", StringComparison.Ordinal));
-            lines.ShouldNotContain(l => l.Contains("/opaque/below") || l.Contains("/merged/hidden") || l.Contains("/opaque/sub/below"));
-        });
-
-    [Fact]
-    public async Task Walk_OfADebianImage_IsTheSameAsThroughOverlayfs() =>
-        await SameAsync(await Stack.PushAsync(DebianImage.Source(), "trees/debian:1"), (lines, madeByUnpacking) =>
-        {
-            lines.ShouldContain(l => l.StartsWith("/usr/bin/redis-", StringComparison.Ordinal));
-            lines.Length.ShouldBeGreaterThan(1_000);
-            madeByUnpacking.Count.ShouldBeLessThan(lines.Length / 50);
-        });
-
-    private async Task SameAsync(string reference, Action<string[], ISet<string>> check)
+    protected async Task SameAsync(string reference, Action<string[], ISet<string>> check)
     {
         string converted = reference + "-converted";
         (await Stack.Cli("convert", "--notify", "-q", reference, converted)).Succeeded();
@@ -80,4 +52,39 @@ public sealed class TreeEqualityTests(StackFixture fixture) : StackTest(fixture)
         (missing.Length + unexpected.Length).ShouldBe(0, difference);
         actual.Length.ShouldBe(expected.Length);
     }
+}
+
+[Collection(nameof(StackCollection))]
+public class TreeEqualityTests(StackFixture fixture) : TreeComparison(fixture)
+{
+    [Fact]
+    public async Task Walk_OfAnOddImage_IsTheSameAsThroughOverlayfs() =>
+        await SameAsync(await OddImage.PushAsync(Stack, "trees/odd:1"), (lines, madeByUnpacking) =>
+        {
+            madeByUnpacking.ShouldBe(["/", .. OddImage.Implied], ignoreOrder: true);
+
+            // the walk has seen what the image was made for
+            lines.ShouldContain(l => l.StartsWith("/capable ", StringComparison.Ordinal) && l.Contains("regular file"));
+            lines.ShouldContain(l => l.Contains("security.capability=0x"));
+            lines.ShouldContain(l => l.Contains("user.two="));
+            lines.ShouldContain(l => l.Contains("/names/not\\377utf8\\200"));
+            lines.ShouldContain(l => l.Contains("block special file") && l.EndsWith("103:12c", StringComparison.Ordinal));
+            lines.ShouldContain(l => l.StartsWith("/links/new-name ", StringComparison.Ordinal) && l.Contains("with /links/a"));
+            lines.ShouldContain(l => l.StartsWith("/c-elsewhere ", StringComparison.Ordinal) && l.Contains("981173106.123456789"));
+            lines.ShouldContain(l => l.StartsWith("/opaque/sub/again ", StringComparison.Ordinal));
+            lines.ShouldNotContain(l => l.Contains("/opaque/below") || l.Contains("/merged/hidden") || l.Contains("/opaque/sub/below"));
+        });
+}
+
+[Collection(nameof(StackCollection))]
+public sealed class DebianTreeEqualityTests(StackFixture fixture) : TreeComparison(fixture)
+{
+    [Fact]
+    public async Task Walk_OfADebianImage_IsTheSameAsThroughOverlayfs() =>
+        await SameAsync(await Stack.PushAsync(DebianImage.Source(), "trees/debian:1"), (lines, madeByUnpacking) =>
+        {
+            lines.ShouldContain(l => l.StartsWith("/usr/bin/redis-", StringComparison.Ordinal));
+            lines.Length.ShouldBeGreaterThan(1_000);
+            madeByUnpacking.Count.ShouldBeLessThan(lines.Length / 50);
+        });
 }

@@ -5,7 +5,7 @@ namespace Starlight.EndToEnd.Tests;
 
 /// <summary>Issue 2, "what shows it", 4: a new version costs what is new in it.</summary>
 [Collection(nameof(StackCollection))]
-public sealed class UpdateTests(StackFixture fixture) : StackTest(fixture)
+public class UpdateTests(StackFixture fixture) : StackTest(fixture)
 {
     [Fact]
     public async Task Pull_WithAnEarlierVersionHere_BringsNoContentTwiceAndBothRun()

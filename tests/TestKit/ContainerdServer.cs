@@ -14,12 +14,20 @@ public sealed record ContainerdServerOptions
 
     public string SnapshotterName { get; init; } = "starlight";
 
-    /// <summary>Enables the CRI plugin, as Kubernetes uses it.</summary>
-    public bool EnableCri { get; init; }
+    /// <summary>Enables the CRI plugin, as Kubernetes uses it; null: it is not there.</summary>
+    public CriOptions? Cri { get; init; }
 
     /// <summary>Appended to the configuration (version 2).</summary>
     public string ExtraConfig { get; init; } = "";
 }
+
+/// <summary>The part of a Kubernetes node's configuration that is about images.</summary>
+/// <param name="Snapshotter">Where images go.</param>
+/// <param name="PauseImage">Image of a pod's first process.</param>
+/// <param name="Annotations">
+/// Whether the CRI plugin itself names the image to the snapshotter. If not, the transfer service does, through which the plugin pulls from containerd 2.1 on.
+/// </param>
+public sealed record CriOptions(string Snapshotter, string PauseImage, bool Annotations = true);
 
 /// <summary>
 /// A containerd of one test's own: own root, state, sockets and log below one temporary directory, so that it neither sees nor disturbs another. Needs root.
@@ -43,7 +51,12 @@ public sealed partial class ContainerdServer : IAsyncDisposable
     private readonly StringBuilder _log = new();
     private Process? _process;
 
-    private ContainerdServer(ContainerdServerOptions options) => File.WriteAllText(ConfigPath, Configuration(options));
+    private ContainerdServer(ContainerdServerOptions options)
+    {
+        // As /run/containerd has it: root of a user namespace is nobody here, and has to get to its container's root all the same.
+        _directory.UnixFileMode |= UnixFileMode.GroupExecute | UnixFileMode.OtherExecute;
+        File.WriteAllText(ConfigPath, Configuration(options));
+    }
 
     /// <summary>Everything of this containerd is below it.</summary>
     public string Directory => _directory.FullName;
@@ -145,7 +158,7 @@ public sealed partial class ContainerdServer : IAsyncDisposable
     private string Configuration(ContainerdServerOptions options)
     {
         List<string> disabled = [.. new[] { "btrfs", "zfs", "aufs", "devmapper" }.Select(name => $"\"io.containerd.snapshotter.v1.{name}\"")];
-        if (!options.EnableCri)
+        if (options.Cri is null)
         {
             disabled.Add("\"io.containerd.grpc.v1.cri\"");
         }
@@ -156,6 +169,31 @@ public sealed partial class ContainerdServer : IAsyncDisposable
                [proxy_plugins.{options.SnapshotterName}]
                  type = "snapshot"
                  address = "{options.SnapshotterAddress}"
+                 [proxy_plugins.{options.SnapshotterName}.exports]
+                   enable_remote_snapshot_annotations = "true"
+               [[plugins."io.containerd.transfer.v1.local".unpack_config]]
+                 platform = "linux"
+                 snapshotter = "overlayfs"
+               [[plugins."io.containerd.transfer.v1.local".unpack_config]]
+                 platform = "linux"
+                 snapshotter = "{options.SnapshotterName}"
+               """;
+        string cri = options.Cri is null
+            ? ""
+            : $"""
+               [plugins."io.containerd.grpc.v1.cri"]
+                 sandbox_image = "{options.Cri.PauseImage}"
+                 restrict_oom_score_adj = true
+                 disable_apparmor = true
+                 [plugins."io.containerd.grpc.v1.cri".containerd]
+                   snapshotter = "{options.Cri.Snapshotter}"
+                   disable_snapshot_annotations = {(options.Cri.Annotations ? "false" : "true")}
+                   default_runtime_name = "runc"
+                   [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
+                     runtime_type = "io.containerd.runc.v2"
+                 [plugins."io.containerd.grpc.v1.cri".cni]
+                   bin_dir = "{Path.Combine(Directory, "cni", "bin")}"
+                   conf_dir = "{Path.Combine(Directory, "cni", "conf")}"
                """;
         return $"""
                 version = 2
@@ -169,6 +207,7 @@ public sealed partial class ContainerdServer : IAsyncDisposable
                 [plugins."io.containerd.internal.v1.opt"]
                   path = "{Path.Combine(Directory, "opt")}"
                 {proxy}
+                {cri}
                 {options.ExtraConfig}
                 """;
     }

@@ -17,6 +17,9 @@ public sealed class FakeProvidedImages : IProvidedImages
 
     public Error? AttachFailure { get; set; }
 
+    /// <summary>Makes one directory of layers.</summary>
+    public Func<RootFilesystemLayers, string> OneDirectory { get; set; } = layers => layers.MetadataDirectory;
+
     /// <summary>Runs inside AttachAsync.</summary>
     public Func<Task>? OnAttach { get; set; }
 
@@ -34,7 +37,7 @@ public sealed class FakeProvidedImages : IProvidedImages
         return ProvidesFailure is null ? Chains.ContainsKey(request.ChainId) : throw ProvidesFailure;
     }
 
-    public async Task<Result<RootFilesystemLayers>> AttachAsync(string chainId, string snapshotKey, CancellationToken cancellationToken)
+    public async Task<Result<RootFilesystemLayers>> AttachAsync(string chainId, string snapshotKey, bool inOneDirectory, CancellationToken cancellationToken)
     {
         if (OnAttach is not null)
         {
@@ -52,7 +55,7 @@ public sealed class FakeProvidedImages : IProvidedImages
         }
 
         _attached[snapshotKey] = chainId;
-        return layers;
+        return inOneDirectory ? new RootFilesystemLayers(OneDirectory(layers), null, null) : layers;
     }
 
     public void Detach(string snapshotKey) => _attached.TryRemove(snapshotKey, out _);

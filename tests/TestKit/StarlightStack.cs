@@ -71,12 +71,23 @@ public sealed partial class StarlightStack : IAsyncDisposable
     /// <summary>Where the proxy and the CLI look for registry credentials.</summary>
     public string DockerConfigDirectory => _scratch["docker"];
 
+    /// <summary>The image of a pod's first process: <see cref="PushPauseAsync"/>.</summary>
+    public string PauseImage => Reference("pause:1");
+
     /// <summary>What proxy and daemon have written so far.</summary>
     public string Logs => $"--- starlight-proxy\n{_proxy?.Log}--- starlight-daemon\n{_daemon?.Log}";
 
+    /// <summary>More arguments for the daemon, from its next start on.</summary>
+    public IReadOnlyList<string> DaemonArguments { get; set; } = [];
+
     public int DaemonPid => _daemon!.Pid;
 
-    public static async Task<StarlightStack> StartAsync((string User, string Password)? registryCredentials = null)
+    /// <param name="registryCredentials">Null: anonymous; else the registry asks for them.</param>
+    /// <param name="cri">With containerd's CRI plugin, as Kubernetes uses it, on this snapshotter.</param>
+    /// <param name="criAnnotations">See <see cref="CriOptions"/>.</param>
+    /// <param name="daemonArguments">See <see cref="DaemonArguments"/>.</param>
+    public static async Task<StarlightStack> StartAsync(
+        (string User, string Password)? registryCredentials = null, bool cri = false, bool criAnnotations = true, IReadOnlyList<string>? daemonArguments = null)
     {
         Requirements.Root();
         foreach (string program in new[] { "containerd", "runc", "docker-registry", "skopeo", "tar" })
@@ -84,12 +95,16 @@ public sealed partial class StarlightStack : IAsyncDisposable
             Requirements.Program(program);
         }
 
-        StarlightStack stack = new();
+        StarlightStack stack = new() { DaemonArguments = daemonArguments ?? [] };
         try
         {
             stack._registry = await RegistryServer.StartAsync(registryCredentials);
             await stack.StartProxyAsync();
-            stack._containerd = await ContainerdServer.StartAsync(new ContainerdServerOptions { SnapshotterAddress = stack.SnapshotterSocket });
+            stack._containerd = await ContainerdServer.StartAsync(new ContainerdServerOptions
+            {
+                SnapshotterAddress = stack.SnapshotterSocket,
+                Cri = cri ? new CriOptions(Snapshotter, stack.PauseImage, criAnnotations) : null,
+            });
             await stack.StartDaemonAsync();
             return stack;
         }
@@ -118,7 +133,7 @@ public sealed partial class StarlightStack : IAsyncDisposable
         _daemon = await ServerProgram.StartAsync(
             [
                 .. StarlightProgram.Daemon, "-c", _scratch["daemon.json"], "--fs-root", FsRoot, "--socket", SnapshotterSocket, "--daemon", DaemonSocket,
-                "--containerd", Containerd.Address, "--proxy", $"local,http,127.0.0.1:{Relay.Port}",
+                "--containerd", Containerd.Address, "--proxy", $"local,http,127.0.0.1:{Relay.Port}", .. DaemonArguments,
             ],
             line => line.Contains(" ready: ", StringComparison.Ordinal),
             s_startDeadline);
@@ -176,6 +191,14 @@ public sealed partial class StarlightStack : IAsyncDisposable
         {
             File.Delete(archive);
         }
+    }
+
+    /// <summary>Makes the image that keeps a pod's namespaces, and pushes it.</summary>
+    public async Task PushPauseAsync()
+    {
+        string archive = _scratch["pause.tar"];
+        TinyImage.Write(archive, "starlight.test/pause:1", ["/bin/sleep", "infinity"], ["mkdir bin; cp -L /bin/sleep bin/"]);
+        await PushAsync($"docker-archive:{archive}", "pause:1");
     }
 
     /// <summary>Runs <c>ctr-starlight</c> against this daemon.</summary>

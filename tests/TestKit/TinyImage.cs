@@ -16,7 +16,13 @@ public static class TinyImage
     /// <param name="reference">Name of the image in the archive.</param>
     /// <param name="scripts">One layer each, on top of the tools' layer; run in the layer's empty directory.</param>
     /// <returns>The layers' diff IDs, lowest first.</returns>
-    public static IReadOnlyList<string> Write(string archive, string reference, params string[] scripts)
+    public static IReadOnlyList<string> Write(string archive, string reference, params string[] scripts) => Write(archive, reference, ["/bin/sh"], scripts);
+
+    /// <param name="archive">File to write.</param>
+    /// <param name="reference">Name of the image in the archive.</param>
+    /// <param name="command">What a container runs that is told nothing else.</param>
+    /// <param name="scripts">As above.</param>
+    public static IReadOnlyList<string> Write(string archive, string reference, IReadOnlyList<string> command, string[] scripts)
     {
         using var scratch = new ScratchDirectory();
         List<string> layers = [];
@@ -32,7 +38,7 @@ public static class TinyImage
         string[] diffIds = [.. layers.Select(layer => "sha256:" + Convert.ToHexStringLower(SHA256.HashData(File.ReadAllBytes(layer))))];
         string config =
             $$"""
-            {"architecture":"{{Architecture}}","os":"linux","config":{"Env":["PATH=/bin"],"Cmd":["/bin/sh"]},
+            {"architecture":"{{Architecture}}","os":"linux","config":{"Env":["PATH=/bin"],"Cmd":[{{Quoted(command)}}]},
              "rootfs":{"type":"layers","diff_ids":[{{Quoted(diffIds)}}] } }
             """;
         string manifest = $$"""[{"Config":"config.json","RepoTags":["{{reference}}"],"Layers":[{{Quoted(layers.Select(Path.GetFileName))}}]}]""";

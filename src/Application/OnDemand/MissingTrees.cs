@@ -19,10 +19,10 @@ internal sealed partial class MissingTrees(IProvidedImages local, IWorkerImages 
 {
     private readonly ChainLocks _chains = new();
 
-    public override async Task<Result<RootFilesystemLayers>> AttachAsync(string chainId, string snapshotKey, CancellationToken cancellationToken)
+    public override async Task<Result<RootFilesystemLayers>> AttachAsync(string chainId, string snapshotKey, bool inOneDirectory, CancellationToken cancellationToken)
     {
         Result fetched = await FetchMissingTreeAsync(chainId, cancellationToken);
-        return fetched.IsSuccess ? await base.AttachAsync(chainId, snapshotKey, cancellationToken) : fetched.Error;
+        return fetched.IsSuccess ? await base.AttachAsync(chainId, snapshotKey, inOneDirectory, cancellationToken) : fetched.Error;
     }
 
     private async Task<Result> FetchMissingTreeAsync(string chainId, CancellationToken cancellationToken)

@@ -8,8 +8,8 @@ internal abstract class ProvidedImagesDecorator(IProvidedImages inner) : IProvid
 {
     public virtual Task<bool> ProvidesAsync(RemoteLayerRequest request, CancellationToken cancellationToken) => inner.ProvidesAsync(request, cancellationToken);
 
-    public virtual Task<Result<RootFilesystemLayers>> AttachAsync(string chainId, string snapshotKey, CancellationToken cancellationToken) =>
-        inner.AttachAsync(chainId, snapshotKey, cancellationToken);
+    public virtual Task<Result<RootFilesystemLayers>> AttachAsync(string chainId, string snapshotKey, bool inOneDirectory, CancellationToken cancellationToken) =>
+        inner.AttachAsync(chainId, snapshotKey, inOneDirectory, cancellationToken);
 
     public void Detach(string snapshotKey) => inner.Detach(snapshotKey);
 

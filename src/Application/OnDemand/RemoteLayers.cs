@@ -18,7 +18,7 @@ namespace Starlight.Application.OnDemand;
 /// <item>The labels name no image: no.</item>
 /// <item>Join the image's running pull; or, if the proxy said no a moment ago, say no; or begin the pull through the default proxy.</item>
 /// <item>The bundle is checked like that of any pull, and the layer must be one of the image's on the parent named; then the library takes it over.</item>
-/// <item>Ask the library again.</item>
+/// <item>Ask the library again. Where containers cannot start early, that is when everything has arrived.</item>
 /// </list>
 /// Nothing is registered with containerd, which does that itself. Every failure means "no": containerd then unpacks the layer in the ordinary way.
 /// Everything but the question is the library's.
@@ -176,7 +176,19 @@ internal sealed partial class RemoteLayers(
         }
 
         fetched.Value.Reception.Start();
-        return Result.Success;
+        if (images.SupportsEarlyStart)
+        {
+            return Result.Success;
+        }
+
+        // Whoever pulls expects that a container can start afterwards.
+        Result received = await fetched.Value.Reception.Completion.WaitAsync(_stopping.Token);
+        if (!received.IsSuccess)
+        {
+            await fetched.Value.Reception.AbandonAsync();
+        }
+
+        return received;
     }
 
     /// <summary>What containerd unpacks must be what the proxy sent: a tag that was moved in between, or an image of another platform, is another chain.</summary>

@@ -3,6 +3,8 @@ using MediatR;
 using Starlight.Application.Abstractions.Containerd;
 using Starlight.Application.Abstractions.Proxies;
 using Starlight.Application.Abstractions.Worker;
+using Starlight.Application.Snapshots;
+using Starlight.Domain.Content;
 using Starlight.Domain.Images;
 using Starlight.Domain.Proxies;
 using Starlight.Domain.References;
@@ -16,7 +18,9 @@ namespace Starlight.Application.Pull;
 /// <param name="ProfileName">Proxy profile; null or empty for the default.</param>
 /// <param name="Namespace">containerd namespace.</param>
 /// <param name="Platform">Null for this machine's.</param>
-/// <param name="WaitForContents">True to return only when everything has arrived (<c>--disable-early-start</c>).</param>
+/// <param name="WaitForContents">
+/// True to return only when everything has arrived (<c>--disable-early-start</c>). A worker that cannot start containers early always waits.
+/// </param>
 /// <param name="Progress">Receives stages and bytes while the command runs.</param>
 public sealed record PullImagesCommand(
     IReadOnlyList<ImageReference> References,
@@ -56,7 +60,12 @@ public sealed record PullReport(
     TimeSpan Elapsed,
     bool Complete);
 
-public sealed record PulledImage(string Name, Descriptor Target, int Layers);
+/// <summary>One image of a pull.</summary>
+/// <param name="Name">In containerd.</param>
+/// <param name="Target">What the name stands for: index or manifest.</param>
+/// <param name="Layers">How many.</param>
+/// <param name="Unpacked">containerd had unpacked these layers itself: they are kept, and nothing was received for them.</param>
+public sealed record PulledImage(string Name, Descriptor Target, int Layers, bool Unpacked = false);
 
 internal sealed class PullImagesValidator : AbstractValidator<PullImagesCommand>
 {
@@ -80,16 +89,14 @@ internal sealed class PullImagesValidator : AbstractValidator<PullImagesCommand>
 /// <item>check every document against the digest that names it;</item>
 /// <item>hand the bundle to the worker's image library;</item>
 /// <item>make manifest, configuration, snapshots and image known to containerd, under a lease;</item>
-/// <item>start taking contents, and return, or wait for them if told so.</item>
+/// <item>start taking contents, and return, or wait for them if told so or if containers cannot start before on this worker. An image whose layers containerd has unpacked
+/// before needs none: the layers are kept, and what was brought for it goes again.</item>
 /// </list>
 /// A failure at any step undoes the ones before.
 /// </summary>
 internal sealed class PullImagesHandler(
-    IProxyProfiles profiles,
-    ImageFetch fetch,
-    IWorkerImages library,
-    ImageRegistrar registrar,
-    TimeProvider time) : IRequestHandler<PullImagesCommand, Result<PullReport>>
+    IProxyProfiles profiles, ImageFetch fetch, IWorkerImages library, ImageRegistrar registrar, SnapshotService snapshots, SurplusChains surplus, TimeProvider time)
+    : IRequestHandler<PullImagesCommand, Result<PullReport>>
 {
     private static readonly TimeSpan ProgressInterval = TimeSpan.FromMilliseconds(200);
 
@@ -114,6 +121,8 @@ internal sealed class PullImagesHandler(
         // containerd is asked first: without it a pull cannot end well, and nothing has been fetched yet
         IContainerImages containerd = await registrar.OpenAsync(request.Namespace, cancellationToken);
 
+        await using SurplusChains.Making making = await surplus.EnterAsync(cancellationToken);
+
         // 2., 3., 4. one request, check, receive
         request.Progress?.Report(new PullProgress(PullStage.Requesting, $"asking {profile.Value.Name} for {string.Join(", ", delta.Images)}", default));
         Result<FetchedImages> fetched = await fetch.BeginAsync(profile.Value, delta, basesAreOurs: request.Base is null, accept: null, cancellationToken);
@@ -124,6 +133,7 @@ internal sealed class PullImagesHandler(
 
         IImageReception reception = fetched.Value.Reception;
         List<(ImageRegistration Image, ContainerImage? Before)> registered = [];
+        HashSet<Digest> unpacked = [];
         try
         {
             // 5. containerd
@@ -132,11 +142,23 @@ internal sealed class PullImagesHandler(
             {
                 registered.Add((image.Registration, await containerd.FindImageAsync(image.Registration.Name, cancellationToken)));
                 await registrar.RegisterAsync(containerd, image.Registration, cancellationToken);
+                making.Made(image.Incoming.ChainIds);
+                if (!snapshots.IsProvided(image.Incoming.TopChainId.ToString()))
+                {
+                    unpacked.Add(image.Incoming.TopChainId);
+                }
             }
 
+            await making.DisposeAsync();
+
             // 6. contents
+            if (unpacked.Count == fetched.Value.Images.Select(i => i.Incoming.TopChainId).Distinct().Count())
+            {
+                return Report(fetched.Value, unpacked, time.GetElapsedTime(started));
+            }
+
             reception.Start();
-            if (request.WaitForContents)
+            if (request.WaitForContents || !library.SupportsEarlyStart)
             {
                 Result done = await WaitAsync(reception, request.Progress, cancellationToken);
                 if (!done.IsSuccess)
@@ -156,7 +178,7 @@ internal sealed class PullImagesHandler(
             throw;
         }
 
-        return Report(fetched.Value, time.GetElapsedTime(started));
+        return Report(fetched.Value, unpacked, time.GetElapsedTime(started));
     }
 
     private Result<IReadOnlyList<BaseImage>> ChooseBases(PullImagesCommand request)
@@ -174,9 +196,11 @@ internal sealed class PullImagesHandler(
     {
         using PeriodicTimer timer = new(ProgressInterval, time);
         Task<Result> completion = reception.Completion;
+        string receiving = library.SupportsEarlyStart ? "receiving contents" : "receiving contents (containers cannot start before on this worker: see 'ctr-starlight version')";
         while (!completion.IsCompleted)
         {
-            progress?.Report(new PullProgress(PullStage.Receiving, "receiving contents", reception.Progress));
+            ReceptionProgress now = reception.Progress;
+            progress?.Report(new PullProgress(PullStage.Receiving, now.Building ? "building the directory tree" : receiving, now));
             await Task.WhenAny(completion, timer.WaitForNextTickAsync(cancellationToken).AsTask());
             cancellationToken.ThrowIfCancellationRequested();
         }
@@ -185,13 +209,21 @@ internal sealed class PullImagesHandler(
         return await completion;
     }
 
-    private static PullReport Report(FetchedImages fetched, TimeSpan elapsed) => new(
-        [.. fetched.Images.Select(i => new PulledImage(i.Registration.Name, i.Registration.Target, i.Incoming.ChainIds.Count))],
-        fetched.Bases,
-        fetched.Images.SelectMany(i => i.Layers).DistinctBy(l => l.Digest).Sum(l => l.Size),
-        fetched.ContentBytes,
-        fetched.SentContentBytes,
-        fetched.Reception.Progress,
-        elapsed,
-        fetched.Reception.Completion is { IsCompletedSuccessfully: true } done && done.Result.IsSuccess);
+    private static PullReport Report(FetchedImages fetched, HashSet<Digest> unpacked, TimeSpan elapsed)
+    {
+        PulledImage[] images =
+        [
+            .. fetched.Images.Select(i => new PulledImage(i.Registration.Name, i.Registration.Target, i.Incoming.ChainIds.Count, unpacked.Contains(i.Incoming.TopChainId))),
+        ];
+        bool nothingToReceive = images.All(i => i.Unpacked);
+        return new PullReport(
+            images,
+            fetched.Bases,
+            fetched.Images.SelectMany(i => i.Layers).DistinctBy(l => l.Digest).Sum(l => l.Size),
+            fetched.ContentBytes,
+            nothingToReceive ? 0 : fetched.SentContentBytes,
+            fetched.Reception.Progress,
+            elapsed,
+            nothingToReceive || (fetched.Reception.Completion is { IsCompletedSuccessfully: true } done && done.Result.IsSuccess));
+    }
 }

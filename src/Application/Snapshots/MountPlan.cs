@@ -12,14 +12,18 @@ namespace Starlight.Application.Snapshots;
 /// lowerdir=L3:L2:METADATA::OBJECTS                 all contents are here
 /// lowerdir=L3:L2:METADATA                          the metadata directory is complete by itself
 /// </code>
+/// containerd shortens a list of layers that is longer than a page by changing directory, but not one with data-only layers (mount_linux.go, compactLowerdirOption): see <see cref="Fits"/>.
 /// </summary>
 internal static class MountPlan
 {
-    /// <summary>
-    /// Most bytes of mount options: one page with its final NUL, what mount(2) copies. containerd shortens longer lists of ordinary layers by changing directory,
-    /// but not lists with data-only layers (mount_linux.go, compactLowerdirOption).
-    /// </summary>
+    /// <summary>Most bytes of mount options: one page with its final NUL, what mount(2) copies.</summary>
     private const int MaxOptionBytes = 4095;
+
+    /// <summary>False if the mount would have data-only layers and more options than fit into a page: the provided image is then needed in one directory.</summary>
+    public static bool Fits(Snapshot snapshot, IReadOnlyList<long> ordinary, RootFilesystemLayers provided, ISnapshotDirectories directories) =>
+        provided.ObjectsDirectory is null
+        || !(Build(snapshot, ordinary, provided, directories) is { IsSuccess: true } built)
+        || built.Value[0].Options.Sum(option => System.Text.Encoding.UTF8.GetByteCount(option) + 1) - 1 <= MaxOptionBytes;
 
     public static Result<IReadOnlyList<SnapshotMount>> Build(
         Snapshot snapshot, IReadOnlyList<long> ordinary, RootFilesystemLayers? provided, ISnapshotDirectories directories)
@@ -66,10 +70,14 @@ internal static class MountPlan
             options.Add("userxattr");
         }
 
-        if (provided is not null)
+        if (provided is not null && !writable)
+        {
+            options.Add("ro");
+        }
+        else if (provided is not null && directories.Overlay.MetacopyOff)
         {
             // Where a distribution turns metacopy on by default, chmod would leave a stub instead of the file in the upper directory, which commit and diff read.
-            options.Add(writable ? "metacopy=off" : "ro");
+            options.Add("metacopy=off");
         }
 
         if (writable)
@@ -79,14 +87,6 @@ internal static class MountPlan
         }
 
         options.Add($"lowerdir={string.Join(':', lower)}{string.Concat(dataOnly.Select(path => $"::{path}"))}");
-        if (dataOnly.Count > 0 && options.Sum(option => System.Text.Encoding.UTF8.GetByteCount(option) + 1) - 1 > MaxOptionBytes)
-        {
-            return new Error(
-                "Snapshot.TooManyLayers",
-                $"{ordinary.Count} layers on top of a Starlight image do not fit into one mount ({MaxOptionBytes} bytes of options): squash some of them",
-                ErrorKind.ResourceExhausted);
-        }
-
         return new[] { new SnapshotMount("overlay", "overlay", options) };
     }
 

@@ -21,7 +21,4 @@ internal static partial class SnapshotLog
 
     [LoggerMessage(6, LogLevel.Warning, "leftover snapshot directory {Directory} cannot be deleted now; the next cleanup tries again")]
     public static partial void CleanupFailed(this ILogger logger, string directory, Exception exception);
-
-    [LoggerMessage(7, LogLevel.Information, "layer {ChainId} has no snapshot, because its pull was given up: its image goes")]
-    public static partial void Reclaimed(this ILogger logger, string chainId);
 }

@@ -14,7 +14,7 @@ public sealed partial class SnapshotService
     /// <item>Starlight provides it: a committed snapshot for it is stored, AlreadyExists. containerd then looks that up by label and parent and skips the layer.</item>
     /// <item>Otherwise, or if that cannot be found out: an ordinary snapshot, which containerd unpacks the layer into.</item>
     /// </list>
-    /// Fails with NotFound (parent), InvalidInput (parent not committed, labels), AlreadyExists.
+    /// Fails with NotFound (parent), InvalidInput (parent not committed, labels), AlreadyExists, Unsupported (ids mapped on a provided parent).
     /// </summary>
     public async Task<Result<IReadOnlyList<SnapshotMount>>> PrepareAsync(
         SnapshotKey key, SnapshotKey? parent, IReadOnlyDictionary<string, string> labels, CancellationToken cancellationToken)
@@ -108,6 +108,11 @@ public sealed partial class SnapshotService
 
         Snapshot snapshot = writer.Insert(draft.Value);
         ParentStack stack = ParentStack.Of(writer.Ancestors(snapshot));
+        if (stack is { ProvidedChainId: not null, Ordinary.Count: 0 } && SnapshotLabels.AskForMappedIds(labels))
+        {
+            return SnapshotErrors.MappedIds(key.Value);
+        }
+
         directories.Create(snapshot.Id, writable: kind == SnapshotKind.Active, ownerOf: stack.Ordinary.Count > 0 ? directories.Contents(stack.Ordinary[0]) : null);
         return new StackedSnapshot(snapshot, stack);
     }
@@ -118,7 +123,12 @@ public sealed partial class SnapshotService
         RootFilesystemLayers? provided = null;
         if (stack.ProvidedChainId is { } chainId)
         {
-            Result<RootFilesystemLayers> attached = await images.AttachAsync(chainId, snapshot.Key.Value, cancellationToken);
+            Result<RootFilesystemLayers> attached = await images.AttachAsync(chainId, snapshot.Key.Value, inOneDirectory: false, cancellationToken);
+            if (attached.IsSuccess && !MountPlan.Fits(snapshot, stack.Ordinary, attached.Value, directories))
+            {
+                attached = await images.AttachAsync(chainId, snapshot.Key.Value, inOneDirectory: true, cancellationToken);
+            }
+
             if (!attached.IsSuccess)
             {
                 return attached.Error;

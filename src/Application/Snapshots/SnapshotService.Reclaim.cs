@@ -1,23 +1,46 @@
+using Starlight.Domain.SharedKernel;
+
 namespace Starlight.Application.Snapshots;
 
-/// <content>Images without a snapshot.</content>
+/// <content>What Starlight brought for layers, freed when no provided snapshot stands for them.</content>
 public sealed partial class SnapshotService
 {
+    /// <summary>Whether any snapshot of this layer is provided by Starlight, in whichever namespace; containerd may also have unpacked the layer itself.</summary>
+    public bool IsProvided(string chainId) => store.Read(reader => reader.HasProvided(chainId));
+
+    /// <summary>Has the image library free what it has brought for a layer that no provided snapshot stands for. Never fails: what cannot be freed is tried again at the next start.</summary>
+    public async Task ReleaseUnusedAsync(string chainId)
+    {
+        // Under the lock under which the layer would be asked for and committed.
+        using IDisposable chain = await _chains.EnterAsync(chainId, CancellationToken.None);
+        if (!IsProvided(chainId))
+        {
+            await ReleaseAsync(chainId);
+        }
+    }
+
     /// <summary>
-    /// Releases images whose top layer has no snapshot and that nobody has touched for <paramref name="quiet"/>: containerd gave up their pull half-way, or died in it. What has a
-    /// snapshot is released with that (<see cref="RemoveAsync"/>).
+    /// Releases layers without a snapshot that nobody has touched for <paramref name="quiet"/>: containerd gave up their pull half-way, or died in it. What has a snapshot is
+    /// released with that (<see cref="RemoveAsync"/>).
     /// </summary>
     public async Task ReclaimAsync(TimeSpan quiet, CancellationToken cancellationToken)
     {
         foreach (string chainId in images.ListQuiet(quiet))
         {
-            // Under the lock under which the layer would be asked for and committed.
-            using IDisposable chain = await _chains.EnterAsync(chainId, cancellationToken);
-            if (!store.Read(reader => reader.HasProvided(chainId)))
-            {
-                logger.Reclaimed(chainId);
-                await ReleaseAsync(chainId);
-            }
+            cancellationToken.ThrowIfCancellationRequested();
+            await ReleaseUnusedAsync(chainId);
+        }
+    }
+
+    private async Task ReleaseAsync(string chainId)
+    {
+        try
+        {
+            await images.ReleaseAsync(chainId, CancellationToken.None);
+        }
+        catch (FailureException failure)
+        {
+            logger.ReleaseFailed(chainId, failure);
         }
     }
 }

@@ -126,18 +126,6 @@ public sealed partial class SnapshotService(
         return Result.Success;
     }
 
-    private async Task ReleaseAsync(string chainId)
-    {
-        try
-        {
-            await images.ReleaseAsync(chainId, CancellationToken.None);
-        }
-        catch (FailureException failure)
-        {
-            logger.ReleaseFailed(chainId, failure);
-        }
-    }
-
     /// <summary>
     /// What the snapshot itself occupies: of an active one as it is now, of an ordinary committed one as it was at commit, of a provided one what its image occupies. A view
     /// occupies nothing.

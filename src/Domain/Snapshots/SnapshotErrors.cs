@@ -39,6 +39,11 @@ public static class SnapshotErrors
     public static Error LabelTooLarge(string key) =>
         new("Snapshot.LabelTooLarge", $"label {key}… is larger than {SnapshotLabels.MaxPairSize} bytes (key and value together)", ErrorKind.InvalidInput);
 
+    public static Error MappedIds(string key) => new(
+        "Snapshot.MappedIds",
+        $"snapshot {key} asks for mapped user ids, which a Starlight image cannot be mounted with: let containerd change the owners itself (no remap-ids among the plugin's capabilities, no --remap-labels)",
+        ErrorKind.Unsupported);
+
     public static Error KeyEmpty(string what) =>
         new("Snapshot.KeyEmpty", $"the snapshot {what} is empty: name one", ErrorKind.InvalidInput);
 

@@ -14,12 +14,21 @@ public static class SnapshotLabels
     /// <summary>Labels with this prefix travel from containerd's own metadata to the snapshotter.</summary>
     public const string InheritedPrefix = "containerd.io/snapshot/";
 
+    /// <summary>
+    /// Ask the snapshotter to shift owners into a user namespace (snapshots/snapshotter.go). containerd's client sets them on the container's snapshot whether or not the
+    /// snapshotter can, but has changed the owners in a layer of its own before if the plugin does not declare <c>remap-ids</c> (snapshotter_opts_unix.go).
+    /// </summary>
+    private const string UidMapping = "containerd.io/snapshot/uidmapping";
+    private const string GidMapping = "containerd.io/snapshot/gidmapping";
+
     /// <summary>Most bytes of one label's key and value together (containerd labels/validate.go).</summary>
     public const int MaxPairSize = 4096;
 
     private const int ShownKeyLength = 10;
 
     public static IReadOnlyDictionary<string, string> None { get; } = new Dictionary<string, string>();
+
+    public static bool AskForMappedIds(IReadOnlyDictionary<string, string> labels) => labels.ContainsKey(UidMapping) || labels.ContainsKey(GidMapping);
 
     /// <summary>
     /// The labels as they are stored: a label with an empty value is no label (boltutil.WriteLabels deletes it). Fails with InvalidInput when a pair is too large.

@@ -20,6 +20,12 @@ internal static class BundleFormat
 {
     public const ushort Version = 2;
 
+    /// <summary>
+    /// Goes up when the same inputs would give other bytes that every reader of <see cref="Version"/> reads all the same: another search for what patches can copy, another level. Part of the
+    /// identity, so that no range of one proxy's bundle is continued with one of another's that only looks alike.
+    /// </summary>
+    public const ushort EncoderRevision = 1;
+
     /// <summary>Images in one bundle: a Kubernetes pod or a small stack. Arbitrary.</summary>
     public const int MaxImages = 64;
 

@@ -76,7 +76,7 @@ public sealed class ArrivalGate : IDisposable
         ArgumentNullException.ThrowIfNull(board);
         ArgumentNullException.ThrowIfNull(logger);
         string path = Path.GetFullPath(mountPoint);
-        DetachStale(path, logger);
+        DetachLeftover(path, logger);
         Directory.CreateDirectory(path);
         var gate = new ArrivalGate(FuseDevice.Open(), board, path, logger, time);
         try
@@ -156,7 +156,8 @@ public sealed class ArrivalGate : IDisposable
 
     internal void Remove(GateDirectory directory) => _protocol.Remove(directory);
 
-    private static void DetachStale(string mountPoint, ILogger logger)
+    /// <summary>Detaches a gate that a killed daemon left mounted.</summary>
+    internal static void DetachLeftover(string mountPoint, ILogger<ArrivalGate> logger)
     {
         // The path itself is not touched: a dead gate answers ENOTCONN to everything.
         while (MountTable.Find(mountPoint)?.FileSystemType == FileSystemType && MountSyscalls.Detach(mountPoint))

@@ -32,6 +32,9 @@ internal static class MountErrors
     public static Error LoopFailed(string image, string step, int errno) => new(
         "Mount.LoopFailed", $"attaching {image} to a loop device failed at {step}: {Errno.Describe(errno)}", ErrorKind.Internal);
 
+    public static Error ModeUnsupported(string problem, IEnumerable<MountFinding> findings) => new(
+        "Mount.ModeUnsupported", $"{problem}: {string.Join("; ", findings)}", ErrorKind.Unsupported);
+
     public static Error NoOverlayInTreeMode { get; } = new(
         "Mount.NoDataLayers",
         "this kernel cannot use data-only overlay layers: containers need an unpacked directory tree here",

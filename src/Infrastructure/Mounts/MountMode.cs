@@ -7,7 +7,8 @@ public enum MountMode
     SingleOverlay,
 
     /// <summary>
-    /// An inner read-only overlay with <c>metacopy=on</c> per container, and the container's ordinary overlay on it (Linux 6.5 and newer).
+    /// An inner read-only overlay with <c>metacopy=on</c>, and the container's ordinary overlay on it (Linux 6.5 and newer). One per container while contents are missing, because each
+    /// has its own gate directory; afterwards one for all.
     /// </summary>
     NestedOverlay,
 

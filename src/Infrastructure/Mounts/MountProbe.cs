@@ -1,7 +1,6 @@
 using Microsoft.Extensions.Logging.Abstractions;
 using Starlight.Domain.SharedKernel;
 using Starlight.Infrastructure.Fuse;
-using Starlight.Infrastructure.Mounts.Native;
 using Starlight.Infrastructure.Objects;
 
 namespace Starlight.Infrastructure.Mounts;
@@ -9,76 +8,141 @@ namespace Starlight.Infrastructure.Mounts;
 /// <summary>
 /// The tries behind <see cref="MountCapabilities.Probe"/>. What they leave mounted, the caller detaches.
 /// <code>
-/// &lt;scratch&gt;/probe.erofs  erofs/  objects/  inner/  root-*/  upper-*/  work-*/  gate/
+/// &lt;scratch&gt;/probe.erofs  erofs-*/  objects/  tree/  inner-*/  root-*/  upper-*/  work-*/  gate/
 /// </code>
 /// </summary>
-internal sealed class MountProbe(string directory, ReadOnlyMemory<byte> erofsImage)
+internal sealed class MountProbe(string directory, ReadOnlyMemory<byte> erofsImage, MountPreferences preferences)
 {
-    private readonly List<string> _reasons = [];
-
-    private string Erofs => Sub("erofs");
+    private readonly List<MountFinding> _findings = [];
+    private int _tries;
 
     public MountCapabilities Run()
     {
         using var store = new ObjectStore(Path.Combine(directory, "objects"));
         store.Put(MountCapabilities.ProbeDigest, MountCapabilities.ProbeContent);
+        (MountMode mode, OverlayLayers? layers, ErofsBacking? erofs) = FindDataLayers(store);
+        if (layers is null)
+        {
+            if (preferences.Mode is not (null or MountMode.DirectoryTree))
+            {
+                throw new FailureException(MountErrors.ModeUnsupported($"this kernel cannot do mount_mode {MountPreferences.NameOf(preferences.Mode.Value)}", _findings));
+            }
 
-        // 1. EROFS: from the file, else through a loop device.
+            if (!Try("writable overlay over a directory", TryTree))
+            {
+                throw new FailureException(MountErrors.ModeUnsupported($"overlayfs does not work in {Path.GetDirectoryName(directory)}", _findings));
+            }
+        }
+
+        return new MountCapabilities(mode, erofs, FindEarlyStart(mode, layers, store), _findings);
+    }
+
+    /// <summary>The best mode of overlays that works or is demanded, or directory trees.</summary>
+    private (MountMode Mode, OverlayLayers? Layers, ErofsBacking? Erofs) FindDataLayers(ObjectStore store)
+    {
+        const string Single = "writable overlay over data-only layers";
+        const string Nested = "writable overlay over a read-only metacopy overlay";
+        if (preferences.Mode == MountMode.DirectoryTree)
+        {
+            _findings.Add(new MountFinding("overlays with data-only layers", "not used, because mount_mode is directory-tree"));
+            return (MountMode.DirectoryTree, null, null);
+        }
+
         string image = Path.Combine(directory, "probe.erofs");
         File.WriteAllBytes(image, erofsImage.Span);
-        bool fromFile = Try("EROFS image mounted from its file", () => Check(ErofsMounts.TryMountFile(image, Erofs), "erofs", Erofs));
-        bool fromLoop = !fromFile && Try("EROFS image mounted through a loop device", () => ErofsMounts.MountLoop(image, Erofs));
 
-        // 2. Data-only layers below a writable overlay, else nested.
-        var layers = new OverlayLayers(Erofs, store.Root);
-        bool erofs = fromFile || fromLoop;
-        bool writable = erofs && Try("writable overlay over data-only layers", () => TryWritable(layers, MountMode.SingleOverlay, inner: null));
-        bool nested = erofs && Try("writable overlay over a read-only metacopy overlay", () => TryNested(layers));
-        MountMode mode = writable ? MountMode.SingleOverlay : nested ? MountMode.NestedOverlay : MountMode.DirectoryTree;
+        // Nested overlays may work on a loop device where they do not on a file: some kernels count a file-backed EROFS as a level of stacking.
+        foreach (ErofsBacking backing in (ReadOnlySpan<ErofsBacking>)[ErofsBacking.File, ErofsBacking.Loop])
+        {
+            (string what, string word) = backing == ErofsBacking.File ? ("EROFS image mounted from its file", "file") : ("EROFS image mounted through a loop device", "loop");
+            string mountPoint = Sub("erofs-" + word);
+            if (preferences.Erofs is { } demanded && demanded != backing)
+            {
+                if (backing == ErofsBacking.File)
+                {
+                    _findings.Add(new MountFinding(what, "not used, because erofs is loop"));
+                }
 
-        // 3. The gate, in the mode chosen.
-        bool gate = mode != MountMode.DirectoryTree && Try("arrival gate (FUSE) releases an open", () => TryGate(layers, store, mode));
-        return new MountCapabilities(mode, fromFile, fromLoop, writable, nested, gate, _reasons);
+                continue;
+            }
+
+            if (!Try(what, () => ErofsMounts.Mount(image, mountPoint, backing)))
+            {
+                if (preferences.Erofs is not null)
+                {
+                    throw new FailureException(MountErrors.ModeUnsupported($"this kernel cannot do erofs {word}", _findings));
+                }
+
+                continue;
+            }
+
+            OverlayLayers layers = new(mountPoint, store.Root);
+            if (preferences.Mode == MountMode.NestedOverlay)
+            {
+                _findings.Add(new MountFinding(Single, "not used, because mount_mode is nested-overlay"));
+            }
+            else if (Try(Single, () => CheckCopyUp(MountRoot(layers, MountMode.SingleOverlay))))
+            {
+                return (MountMode.SingleOverlay, layers, backing);
+            }
+
+            if (preferences.Mode != MountMode.SingleOverlay && Try(Nested, () => CheckCopyUp(MountRoot(layers, MountMode.NestedOverlay))))
+            {
+                return (MountMode.NestedOverlay, layers, backing);
+            }
+        }
+
+        return (MountMode.DirectoryTree, null, null);
+    }
+
+    private bool FindEarlyStart(MountMode mode, OverlayLayers? layers, ObjectStore store)
+    {
+        const string Gate = "arrival gate (FUSE) releases an open";
+        if (preferences.EarlyStart == false)
+        {
+            _findings.Add(new MountFinding(Gate, "not used, because early_start is off"));
+            return false;
+        }
+
+        if (layers is not null && Try(Gate, () => TryGate(layers, store, mode)))
+        {
+            return true;
+        }
+
+        return preferences.EarlyStart is null
+            ? false
+            : throw new FailureException(MountErrors.ModeUnsupported($"early_start is on, and containers cannot start early in mount mode {MountPreferences.NameOf(mode)} here", _findings));
     }
 
     private bool Try(string what, Action attempt)
     {
+        string? problem = null;
         try
         {
             attempt();
-            _reasons.Add($"{what}: works");
-            return true;
         }
         catch (FailureException e) when (e.Error.Code != "Mount.NotPermitted") // not this kernel's fault: whoever starts us has to be told
         {
-            _reasons.Add($"{what}: does not work: {e.Error.Message}");
+            problem = e.Error.Message;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            _reasons.Add($"{what}: does not work: {e.Message}");
+            problem = e.Message;
         }
 
-        return false;
+        _findings.Add(new MountFinding(what, problem is null ? null : $"does not work ({problem})"));
+        return problem is null;
     }
 
-    private void TryNested(OverlayLayers layers)
+    private void TryTree()
     {
-        string inner = Sub("inner");
-        Mount(layers.Inner(MountMode.NestedOverlay)!, inner);
-        TryWritable(layers, MountMode.NestedOverlay, inner);
-    }
-
-    /// <summary>Reads the file through the overlay, then copies it up by a chmod and demands that the upper layer has all of it.</summary>
-    private void TryWritable(OverlayLayers layers, MountMode mode, string? inner)
-    {
-        string root = Sub($"root-{mode}");
-        string upper = Sub($"upper-{mode}");
-        Mount(layers.Writable(mode, upper, Sub($"work-{mode}"), inner), root);
-        string file = Path.Combine(root, MountCapabilities.ProbeFileName);
-        Demand(File.ReadAllBytes(file), file);
-        File.SetLastWriteTimeUtc(file, DateTime.UnixEpoch);
-        string copy = Path.Combine(upper, MountCapabilities.ProbeFileName);
-        Demand(File.ReadAllBytes(copy), copy);
+        string tree = Sub("tree");
+        File.WriteAllBytes(Path.Combine(tree, MountCapabilities.ProbeFileName), MountCapabilities.ProbeContent);
+        string number = NextNumber();
+        string root = Sub("root-" + number);
+        string upper = Sub("upper-" + number);
+        OverlayMounts.Mount(new MountRecord("overlay", "overlay", [$"lowerdir={tree}", $"upperdir={upper}", $"workdir={Sub("work-" + number)}"]), root);
+        CheckCopyUp((root, upper));
     }
 
     private void TryGate(OverlayLayers layers, ObjectStore store, MountMode mode)
@@ -95,34 +159,35 @@ internal sealed class MountProbe(string directory, ReadOnlyMemory<byte> erofsIma
             state: null);
         using ArrivalGate gate = ArrivalGate.Mount(board, Sub("gate"), NullLogger<ArrivalGate>.Instance);
         using GateDirectory container = gate.CreateDirectory("probe");
-        OverlayLayers gated = layers with { Gate = container.Path, Tail = gate.TailPath };
-        string root = Sub("root-gate");
-        if (mode == MountMode.NestedOverlay)
-        {
-            Mount(gated.Inner(mode)!, root);
-        }
-        else
-        {
-            Mount(gated.Writable(mode, Sub("upper-gate"), Sub("work-gate")), root);
-        }
-
-        string file = Path.Combine(root, MountCapabilities.ProbeFileName);
+        string file = Path.Combine(MountRoot(layers with { Gate = container.Path, Tail = gate.TailPath }, mode).Root, MountCapabilities.ProbeFileName);
         Demand(File.ReadAllBytes(file), file);
     }
 
-    private static void Mount(MountRecord record, string target)
+    /// <summary>A container's writable root, as the library and containerd would mount it.</summary>
+    private (string Root, string Upper) MountRoot(OverlayLayers layers, MountMode mode)
     {
-        string[] options = [.. record.Options.Where(option => option != "ro")];
-        bool readOnly = options.Length != record.Options.Count;
-        MountSyscalls.Mount(record.Source, target, record.Type, readOnly ? MountSyscalls.MS_RDONLY : 0, string.Join(',', options));
+        string number = NextNumber();
+        string root = Sub("root-" + number);
+        string upper = Sub("upper-" + number);
+        string? inner = null;
+        if (layers.Inner(mode) is { } record)
+        {
+            inner = Sub("inner-" + number);
+            OverlayMounts.Mount(record, inner);
+        }
+
+        OverlayMounts.Mount(layers.Writable(mode, upper, Sub("work-" + number), inner), root);
+        return (root, upper);
     }
 
-    private static void Check(int errno, string type, string target)
+    /// <summary>Reads the file through the overlay, then copies it up by changing its time and demands that the upper layer has all of it.</summary>
+    private static void CheckCopyUp((string Root, string Upper) mounted)
     {
-        if (errno != 0)
-        {
-            throw new FailureException(MountErrors.MountFailed(type, "the probe image", target, "", errno));
-        }
+        string file = Path.Combine(mounted.Root, MountCapabilities.ProbeFileName);
+        Demand(File.ReadAllBytes(file), file);
+        File.SetLastWriteTimeUtc(file, DateTime.UnixEpoch);
+        string copy = Path.Combine(mounted.Upper, MountCapabilities.ProbeFileName);
+        Demand(File.ReadAllBytes(copy), copy);
     }
 
     private static void Demand(ReadOnlySpan<byte> read, string file)
@@ -132,6 +197,8 @@ internal sealed class MountProbe(string directory, ReadOnlyMemory<byte> erofsIma
             throw new IOException($"{file} has {read.Length} other bytes than its object");
         }
     }
+
+    private string NextNumber() => (++_tries).ToString(System.Globalization.CultureInfo.InvariantCulture);
 
     private string Sub(string name) => Directory.CreateDirectory(Path.Combine(directory, name)).FullName;
 }

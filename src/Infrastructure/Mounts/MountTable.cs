@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using Starlight.Infrastructure.Mounts.Native;
 
 namespace Starlight.Infrastructure.Mounts;
 
@@ -34,6 +35,16 @@ public static class MountTable
     {
         string wanted = mountPoint.Length > 1 ? mountPoint.TrimEnd('/') : mountPoint;
         return Read().LastOrDefault(entry => entry.MountPoint == wanted);
+    }
+
+    /// <summary>
+    /// Detaches everything mounted below a directory, the latest first. What still uses a mount keeps it until it lets go. Returns how many there were.
+    /// </summary>
+    /// <exception cref="Starlight.Domain.SharedKernel.FailureException"><c>Mount.UnmountFailed</c>.</exception>
+    public static int DetachBelow(string directory)
+    {
+        string prefix = directory.TrimEnd('/') + "/";
+        return Read().Reverse().Count(entry => entry.MountPoint.StartsWith(prefix, StringComparison.Ordinal) && MountSyscalls.Detach(entry.MountPoint));
     }
 
     /// <summary>Lines that do not have the documented fields are left out: a newer kernel's addition must not stop us.</summary>

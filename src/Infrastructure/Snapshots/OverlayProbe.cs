@@ -6,7 +6,7 @@ namespace Starlight.Infrastructure.Snapshots;
 internal static class OverlayProbe
 {
     public static OverlayFeatures Run(string directory) =>
-        new(IndexOff: File.Exists("/sys/module/overlay/parameters/index"), UserXattr: NeedsUserXattr(directory));
+        new(IndexOff: File.Exists("/sys/module/overlay/parameters/index"), UserXattr: NeedsUserXattr(directory), MetacopyOff: File.Exists("/sys/module/overlay/parameters/metacopy"));
 
     private static bool NeedsUserXattr(string directory)
     {

@@ -1,5 +1,6 @@
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
+using Starlight.Application.Abstractions.Images;
 using Starlight.Application.Abstractions.Snapshots;
 using Starlight.Application.Abstractions.Worker;
 using Starlight.Infrastructure.Bundles;
@@ -12,8 +13,8 @@ namespace Starlight.Infrastructure.WorkerImages;
 public static class DependencyInjection
 {
     /// <summary>
-    /// The image library with its object store and arrival gate. Needs IFilesystemImages. Opening happens when the library is first asked for. Disposal goes in reverse: receptions stop and trees are unmounted before the
-    /// gate goes.
+    /// The image library with its object store, root file systems and arrival gate. Needs IFilesystemImages. Opening happens when the library is first asked for. Disposal goes in reverse: receptions stop, trees are
+    /// unmounted, then the gate goes.
     /// </summary>
     public static IServiceCollection AddWorkerImages(this IServiceCollection services, WorkerLayout layout, MountCapabilities capabilities)
     {
@@ -21,12 +22,41 @@ public static class DependencyInjection
         services.AddSingleton(capabilities);
         services.AddSingleton(_ => new ObjectStore(layout.ObjectsDirectory));
         services.AddSingleton(provider => new ArrivalBoard(provider.GetRequiredService<ObjectStore>(), provider.GetRequiredService<TimeProvider>()));
-        services.AddSingleton(provider => ArrivalGate.Mount(
-            provider.GetRequiredService<ArrivalBoard>(), layout.GateDirectory, provider.GetRequiredService<ILogger<ArrivalGate>>(), provider.GetRequiredService<TimeProvider>()));
-        services.AddSingleton<ImageLibrary>();
+        if (capabilities.EarlyStart)
+        {
+            services.AddSingleton(provider => ArrivalGate.Mount(
+                provider.GetRequiredService<ArrivalBoard>(), layout.GateDirectory, provider.GetRequiredService<ILogger<ArrivalGate>>(), provider.GetRequiredService<TimeProvider>()));
+        }
+
+        services.AddSingleton(CreateRoots);
+        services.AddSingleton(provider => new ImageLibrary(
+            layout,
+            provider.GetRequiredService<ObjectStore>(),
+            provider.GetRequiredService<ArrivalBoard>(),
+            provider.GetRequiredService<ITreeRoots>(),
+            provider.GetRequiredService<IFilesystemImages>(),
+            provider.GetRequiredService<TimeProvider>(),
+            provider.GetRequiredService<ILogger<ImageLibrary>>()));
         services.AddSingleton<IWorkerImages>(provider => provider.GetRequiredService<ImageLibrary>());
         services.AddSingleton<IBundleBases>(provider => provider.GetRequiredService<ImageLibrary>());
         services.AddSingleton<IProvidedImages>(provider => provider.GetRequiredService<ImageLibrary>());
         return services;
+    }
+
+    private static ITreeRoots CreateRoots(IServiceProvider provider)
+    {
+        MountCapabilities capabilities = provider.GetRequiredService<MountCapabilities>();
+        ObjectStore objects = provider.GetRequiredService<ObjectStore>();
+        ILogger<ImageLibrary> logger = provider.GetRequiredService<ILogger<ImageLibrary>>();
+        ArrivalGate? gate = provider.GetService<ArrivalGate>();
+        if (gate is null)
+        {
+            // a daemon with a gate may have been killed here
+            ArrivalGate.DetachLeftover(provider.GetRequiredService<WorkerLayout>().GateDirectory, provider.GetRequiredService<ILogger<ArrivalGate>>());
+        }
+
+        return capabilities.Mode == MountMode.DirectoryTree
+            ? new UnpackedRoots(objects, provider.GetRequiredService<IFilesystemImages>(), provider.GetRequiredService<TimeProvider>(), logger)
+            : new OverlayRoots(capabilities, objects, gate, logger);
     }
 }

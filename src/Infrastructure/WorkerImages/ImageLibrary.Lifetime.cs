@@ -5,6 +5,8 @@ using Starlight.Domain.Proxies;
 using Starlight.Domain.SharedKernel;
 using Starlight.Infrastructure.Mounts;
 using Starlight.Infrastructure.ProxyClient;
+using Starlight.Infrastructure.Snapshots;
+using Starlight.Infrastructure.Unpacking;
 
 namespace Starlight.Infrastructure.WorkerImages;
 
@@ -24,6 +26,7 @@ public sealed partial class ImageLibrary
     {
         foreach (WorkerTree tree in Others([]).Where(t => !t.Complete && _chains.ContainsKey(t.ChainId)))
         {
+            tree.Resuming = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
             _resuming.Add(Task.Run(() => ResumeAsync(tree, SourceOf(_chains[tree.ChainId]), profiles, proxies, _stopping.Token)));
         }
 
@@ -45,12 +48,6 @@ public sealed partial class ImageLibrary
             await reception.StopAsync();
         }
 
-        // Containers keep their own reference to the filesystem images: taking our mount points away does not disturb them.
-        foreach (WorkerTree tree in Others([]))
-        {
-            Unmount(tree);
-        }
-
         _records.Dispose();
         _registering.Dispose();
         _stopping.Dispose();
@@ -59,11 +56,15 @@ public sealed partial class ImageLibrary
     /// <summary>Reads the records; what is not in them goes from the disk, what is not on the disk goes from them.</summary>
     private void Load()
     {
-        HashSet<string> mounted = [.. MountTable.Read().Select(m => m.MountPoint)];
+        // What a killed daemon left: made anew when needed, in the mode of this one. Running containers have their own reference to each layer.
+        if (MountTable.DetachBelow(_imagesDirectory) is > 0 and int detached)
+        {
+            LibraryLog.LeftoversDetached(_logger, detached);
+        }
+
         foreach (TreeRecord record in _records.Trees())
         {
             WorkerTree tree = new(record, DirectoryOf(record.ChainId));
-            tree.Mounted = mounted.Contains(tree.MountPoint);
             tree.Touched = _time.GetTimestamp();
             try
             {
@@ -93,13 +94,12 @@ public sealed partial class ImageLibrary
         HashSet<string> known = [.. _trees.Values.Select(t => t.Directory)];
         foreach (string directory in Directory.EnumerateDirectories(_imagesDirectory).Where(d => !known.Contains(d)))
         {
-            string mountPoint = Path.Combine(directory, "mnt");
-            if (mounted.Contains(mountPoint))
-            {
-                ErofsMounts.Unmount(mountPoint);
-            }
-
             DeleteDirectory(directory);
+        }
+
+        foreach (WorkerTree tree in _trees.Values)
+        {
+            DeleteDirectory(TreeUnpacker.UnfinishedPath(tree.UnpackedDirectory));
         }
 
         LibraryLog.Loaded(_logger, _trees.Count, _trees.Values.Count(t => !t.Complete));
@@ -110,9 +110,29 @@ public sealed partial class ImageLibrary
 
     private async Task ResumeAsync(WorkerTree tree, ChainSource source, IProxyProfiles profiles, IProxyClient proxies, CancellationToken cancellationToken)
     {
+        try
+        {
+            await ResumeOnceReachableAsync(tree, source, profiles, proxies, cancellationToken);
+        }
+        finally
+        {
+            TaskCompletionSource? resuming;
+            lock (_lock)
+            {
+                (resuming, tree.Resuming) = (tree.Resuming, null);
+            }
+
+            resuming?.SetResult();
+        }
+    }
+
+    private async Task ResumeOnceReachableAsync(WorkerTree tree, ChainSource source, IProxyProfiles profiles, IProxyClient proxies, CancellationToken cancellationToken)
+    {
         TimeSpan pause = FirstResumePause;
         IReadOnlyList<Digest> promised = [.. Missing(ContentsOf(tree))];
-        while (!cancellationToken.IsCancellationRequested)
+
+        // An image may be removed while its proxy cannot be reached.
+        while (!cancellationToken.IsCancellationRequested && Find(tree.ChainId) == tree)
         {
             try
             {
@@ -179,7 +199,7 @@ public sealed partial class ImageLibrary
                 }
 
                 _records.Remove(tree.ChainId);
-                Unmount(tree);
+                await _roots.ReleaseAsync(tree);
                 (int objects, long bytes) = (0, 0L);
                 foreach (ContentRef content in ContentsOf(tree))
                 {
@@ -247,39 +267,15 @@ public sealed partial class ImageLibrary
         }
     }
 
-    private void Unmount(WorkerTree tree)
-    {
-        lock (_mounting)
-        {
-            if (!tree.Mounted)
-            {
-                return;
-            }
-
-            try
-            {
-                ErofsMounts.Unmount(tree.MountPoint);
-                tree.Mounted = false;
-            }
-            catch (FailureException e)
-            {
-                LibraryLog.RemovalFailed(_logger, tree.MountPoint, e.Error.Message);
-            }
-        }
-    }
-
     private void DeleteDirectory(string directory)
     {
         try
         {
-            if (Directory.Exists(directory))
-            {
-                Directory.Delete(directory, recursive: true);
-            }
+            DirectoryTree.Delete(directory);
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        catch (FailureException e)
         {
-            LibraryLog.RemovalFailed(_logger, directory, e.Message);
+            LibraryLog.RemovalFailed(_logger, directory, e.Error.Message);
         }
     }
 }

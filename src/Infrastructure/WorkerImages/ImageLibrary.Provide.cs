@@ -1,22 +1,14 @@
 using Starlight.Application.Abstractions.Snapshots;
 using Starlight.Domain.Content;
 using Starlight.Domain.SharedKernel;
-using Starlight.Infrastructure.Fuse;
-using Starlight.Infrastructure.Mounts;
+using Starlight.Domain.Snapshots;
+using Starlight.Infrastructure.Snapshots;
 
 namespace Starlight.Infrastructure.WorkerImages;
 
 /// <content>What the snapshotter sees: which layers are provided, and what a container on them is mounted from.</content>
 public sealed partial class ImageLibrary : IProvidedImages
 {
-    /// <summary>Snapshot key → its directory in the gate; under <see cref="_lock"/>.</summary>
-    private readonly Dictionary<string, GateDirectory> _gateDirectories = new(StringComparer.Ordinal);
-
-    /// <summary>Serialises mounting, which takes well under a millisecond.</summary>
-    private readonly Lock _mounting = new();
-
-    private long _gateNames;
-
     public Task<bool> ProvidesAsync(RemoteLayerRequest request, CancellationToken cancellationToken)
     {
         if (!Digest.TryParse(request.ChainId, out Digest chainId))
@@ -46,30 +38,25 @@ public sealed partial class ImageLibrary : IProvidedImages
         }
     }
 
-    public Task<Result<RootFilesystemLayers>> AttachAsync(string chainId, string snapshotKey, CancellationToken cancellationToken)
+    public async Task<Result<RootFilesystemLayers>> AttachAsync(string chainId, string snapshotKey, bool inOneDirectory, CancellationToken cancellationToken)
     {
         WorkerTree? tree = Digest.TryParse(chainId, out Digest digest) ? Find(digest) : null;
         if (tree is null)
         {
-            return Task.FromResult<Result<RootFilesystemLayers>>(new Error(
-                "Image.NotProvided", $"no image on this worker ends with the layer {chainId}: pull the image again", ErrorKind.NotFound));
+            return new Error("Image.NotProvided", $"no image on this worker ends with the layer {chainId}: pull the image again", ErrorKind.NotFound);
         }
 
-        MountTree(tree);
-        string? gate = tree.Complete ? null : GateDirectoryOf(snapshotKey).Path;
-        return Task.FromResult<Result<RootFilesystemLayers>>(new RootFilesystemLayers(tree.MountPoint, gate, _objects.Root, gate is null ? null : _gate.TailPath));
-    }
-
-    public void Detach(string snapshotKey)
-    {
-        GateDirectory? directory;
-        lock (_lock)
+        // the file's digest is checked once per daemon run, before anything can be seen through it
+        _ = ContentsOf(tree);
+        if (!SupportsEarlyStart && await WaitUntilReadyAsync(tree, cancellationToken) is { IsSuccess: false } refused)
         {
-            _gateDirectories.Remove(snapshotKey, out directory);
+            return refused.Error;
         }
 
-        directory?.Dispose();
+        return _roots.Attach(tree, snapshotKey, inOneDirectory);
     }
+
+    public void Detach(string snapshotKey) => _roots.Detach(snapshotKey);
 
     public async Task ReleaseAsync(string chainId, CancellationToken cancellationToken)
     {
@@ -114,6 +101,13 @@ public sealed partial class ImageLibrary : IProvidedImages
 
         long size = new FileInfo(tree.FilesystemImagePath).Length;
         long inodes = 1;
+        if (Directory.Exists(tree.UnpackedDirectory))
+        {
+            SnapshotUsage unpacked = tree.UnpackedUsage ??= DirectoryTree.Measure(tree.UnpackedDirectory, cancellationToken);
+            size += unpacked.Size;
+            inodes += unpacked.Inodes;
+        }
+
         foreach (ContentRef content in ContentsOf(tree))
         {
             if (!older.Contains(content.Digest) && _objects.Contains(content.Digest))
@@ -148,33 +142,40 @@ public sealed partial class ImageLibrary : IProvidedImages
         }
     }
 
-    private void MountTree(WorkerTree tree)
+    /// <summary>Waits until the tree can be attached where that takes all its contents. Fails with Unavailable if nothing brings them.</summary>
+    private async Task<Result> WaitUntilReadyAsync(WorkerTree tree, CancellationToken cancellationToken)
     {
-        lock (_mounting)
+        while (!tree.Complete)
         {
-            if (!tree.Mounted)
+            Task? arriving;
+            lock (_lock)
             {
-                // the file's digest is checked once per daemon run, before anything can be seen through it
-                _ = ContentsOf(tree);
-                Directory.CreateDirectory(tree.MountPoint);
-                ErofsMounts.Mount(tree.FilesystemImagePath, tree.MountPoint);
-                tree.Mounted = true;
-            }
-        }
-    }
-
-    private GateDirectory GateDirectoryOf(string snapshotKey)
-    {
-        lock (_lock)
-        {
-            if (!_gateDirectories.TryGetValue(snapshotKey, out GateDirectory? directory))
-            {
-                directory = _gate.CreateDirectory($"{++_gateNames}");
-                _gateDirectories.Add(snapshotKey, directory);
+                arriving = tree.Reception?.Completion ?? tree.Resuming?.Task;
             }
 
-            return directory;
+            if (arriving is null && !tree.Complete)
+            {
+                return NotArriving("nothing brings them");
+            }
+
+            if (arriving is not null)
+            {
+                await arriving.WaitAsync(cancellationToken);
+            }
+
+            if (arriving is Task<Result> { Result: { IsSuccess: false } ended } && !tree.Complete)
+            {
+                return NotArriving(ended.Error.Message);
+            }
         }
+
+        await _roots.PrepareAsync(tree, cancellationToken);
+        return Result.Success;
+
+        Error NotArriving(string reason) => new(
+            "Image.Incomplete",
+            $"contents of the image with the layer {tree.ChainId} are missing, and containers start on this worker only when all are here ({reason}): pull the image again",
+            ErrorKind.Unavailable);
     }
 
     /// <summary>Contents of a tree in canonical order. Reads and checks the filesystem image at the first call.</summary>

@@ -7,8 +7,6 @@ using Starlight.Domain.Images;
 using Starlight.Domain.Proxies;
 using Starlight.Domain.References;
 using Starlight.Domain.SharedKernel;
-using Starlight.Infrastructure.Fuse;
-using Starlight.Infrastructure.Mounts;
 using Starlight.Infrastructure.Objects;
 using Starlight.Infrastructure.ProxyClient;
 
@@ -27,7 +25,7 @@ public sealed partial class ImageLibrary : IWorkerImages, IAsyncDisposable
     private readonly ImageRecords _records;
     private readonly ObjectStore _objects;
     private readonly ArrivalBoard _board;
-    private readonly ArrivalGate _gate;
+    private readonly ITreeRoots _roots;
     private readonly IFilesystemImages _filesystems;
     private readonly TimeProvider _time;
     private readonly ILogger<ImageLibrary> _logger;
@@ -42,11 +40,11 @@ public sealed partial class ImageLibrary : IWorkerImages, IAsyncDisposable
     /// <summary>One pull at a time registers its trees: a second pull of the same image then finds the first's and joins it.</summary>
     private readonly SemaphoreSlim _registering = new(1, 1);
 
-    public ImageLibrary(
+    internal ImageLibrary(
         WorkerLayout layout,
         ObjectStore objects,
         ArrivalBoard board,
-        ArrivalGate gate,
+        ITreeRoots roots,
         IFilesystemImages filesystems,
         TimeProvider time,
         ILogger<ImageLibrary> logger)
@@ -56,12 +54,14 @@ public sealed partial class ImageLibrary : IWorkerImages, IAsyncDisposable
         _records = new ImageRecords(layout.ImagesDatabase);
         _objects = objects;
         _board = board;
-        _gate = gate;
+        _roots = roots;
         _filesystems = filesystems;
         _time = time;
         _logger = logger;
         Load();
     }
+
+    public bool SupportsEarlyStart => _roots.SupportsEarlyStart;
 
     public IReadOnlyList<BaseImage> FindBases(IReadOnlyList<ImageReference> wanted)
     {
@@ -304,8 +304,8 @@ public sealed partial class ImageLibrary : IWorkerImages, IAsyncDisposable
         }
     }
 
-    /// <summary>A reception has ended.</summary>
-    private Task FinishedAsync(ImageReception reception, Result outcome)
+    /// <summary>A reception has ended. Where containers cannot start early it succeeds only when they can start.</summary>
+    private async Task<Result> FinishedAsync(ImageReception reception, Result outcome)
     {
         if (outcome.IsSuccess)
         {
@@ -313,6 +313,7 @@ public sealed partial class ImageLibrary : IWorkerImages, IAsyncDisposable
             LibraryLog.ReceptionDone(_logger, string.Join(", ", reception.Trees.Select(t => t.ChainId)), reception.Progress.ReceivedBytes);
         }
 
+        bool broughtTooMuch = false;
         lock (_lock)
         {
             foreach (WorkerTree tree in reception.Trees)
@@ -322,10 +323,41 @@ public sealed partial class ImageLibrary : IWorkerImages, IAsyncDisposable
                 {
                     tree.Reception = null;
                 }
+
+                broughtTooMuch |= !_trees.ContainsKey(tree.ChainId);
             }
         }
 
-        return Task.CompletedTask;
+        if (broughtTooMuch)
+        {
+            // One of several images was removed while all were arriving: what came for it alone after that belongs to nobody.
+            await SweepAsync();
+        }
+
+        return outcome.IsSuccess && !SupportsEarlyStart ? await PrepareAsync(reception) : outcome;
+    }
+
+    private async Task<Result> PrepareAsync(ImageReception reception)
+    {
+        reception.Building = true;
+        try
+        {
+            foreach (WorkerTree tree in reception.Trees)
+            {
+                await _roots.PrepareAsync(tree, reception.Stopping);
+            }
+
+            return Result.Success;
+        }
+        catch (FailureException e)
+        {
+            LibraryLog.ReceptionFailed(_logger, string.Join(", ", reception.Trees.Select(t => t.ChainId)), e.Error.Message);
+            return e.Error;
+        }
+        catch (OperationCanceledException)
+        {
+            return new Error("Pull.Stopped", "building the directory tree was stopped", ErrorKind.Cancelled);
+        }
     }
 
     private string DirectoryOf(Digest chainId) => Path.Combine(_imagesDirectory, chainId.Hex);

@@ -28,19 +28,20 @@ internal sealed class ImageReception : IImageReception
     private readonly IncomingBundle _bundle;
     private readonly ObjectStore _objects;
     private readonly ArrivalBoard _board;
-    private readonly Func<ImageReception, Result, Task> _finished;
+    private readonly Func<ImageReception, Result, Task<Result>> _finished;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly CancellationTokenSource _stop = new();
     private readonly TaskCompletionSource<Result> _completion = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly ContentSink _sink;
+    private volatile bool _building;
     private Task? _running; // under a lock on _stop until set
 
     /// <param name="bundle">Owned: disposed when the reception ends.</param>
     /// <param name="objects">Where contents go.</param>
     /// <param name="board">Whom to tell that they have.</param>
     /// <param name="trees">Trees that are complete when this reception is.</param>
-    /// <param name="finished">Called once, before <see cref="Completion"/> ends, with the outcome.</param>
+    /// <param name="finished">Called once with the outcome; <see cref="Completion"/> ends with its answer.</param>
     /// <param name="time">Clock of the pauses.</param>
     /// <param name="logger">The library's.</param>
     public ImageReception(
@@ -48,7 +49,7 @@ internal sealed class ImageReception : IImageReception
         ObjectStore objects,
         ArrivalBoard board,
         IReadOnlyList<WorkerTree> trees,
-        Func<ImageReception, Result, Task> finished,
+        Func<ImageReception, Result, Task<Result>> finished,
         TimeProvider time,
         ILogger logger)
     {
@@ -66,7 +67,16 @@ internal sealed class ImageReception : IImageReception
 
     public Task<Result> Completion => _completion.Task;
 
-    public ReceptionProgress Progress => new(_bundle.ReceivedBytes, _bundle.TotalBytes, _sink.Done, _bundle.Contents.Count);
+    public ReceptionProgress Progress => new(_bundle.ReceivedBytes, _bundle.TotalBytes, _sink.Done, _bundle.Contents.Count, _building);
+
+    /// <summary>Cancelled when the reception is to end.</summary>
+    public CancellationToken Stopping => _stop.Token;
+
+    /// <summary>Everything is here, and is being made into directory trees.</summary>
+    public bool Building
+    {
+        set => _building = value;
+    }
 
     /// <summary>Removes the trees that only this reception was to bring; set by the library.</summary>
     public Func<ImageReception, Task>? Abandoned { get; init; }
@@ -131,8 +141,7 @@ internal sealed class ImageReception : IImageReception
             FailMissing(outcome.Error);
         }
 
-        await _finished(this, outcome);
-        _completion.SetResult(outcome);
+        _completion.SetResult(await _finished(this, outcome));
     }
 
     private string Name => string.Join(", ", _bundle.Request.Images);

@@ -37,6 +37,12 @@ internal static partial class LibraryLog
     [LoggerMessage(Level = LogLevel.Warning, Message = "{What} could not be removed: {Reason}")]
     public static partial void RemovalFailed(ILogger logger, string what, string reason);
 
+    [LoggerMessage(Level = LogLevel.Information, Message = "directory tree of {ChainId} built in {Ms} ms")]
+    public static partial void TreeBuilt(ILogger logger, string chainId, long ms);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "{Count} mounts of an earlier daemon detached; containers that use them keep them")]
+    public static partial void LeftoversDetached(ILogger logger, int count);
+
     [LoggerMessage(Level = LogLevel.Warning, Message = "{File} cannot be built upon: {Reason}")]
     public static partial void BaseUnusable(ILogger logger, string file, string reason);
 }

@@ -1,4 +1,5 @@
 using Starlight.Domain.Content;
+using Starlight.Domain.Snapshots;
 
 namespace Starlight.Infrastructure.WorkerImages;
 
@@ -21,16 +22,26 @@ internal sealed class WorkerTree(TreeRecord record, string directory)
 
     public string MountPoint => Path.Combine(Directory, "mnt");
 
+    /// <summary>Mount points of the inner overlays of the nested mode.</summary>
+    public string InnerDirectory => Path.Combine(Directory, "inner");
+
+    /// <summary>The ordinary directory tree, if it was ever built.</summary>
+    public string UnpackedDirectory => Path.Combine(Directory, "tree");
+
+    /// <summary>What the unpacked tree occupies; measured when first asked for, as it does not change.</summary>
+    public SnapshotUsage? UnpackedUsage { get; set; }
+
     public bool Complete
     {
         get => _complete;
         set => _complete = value;
     }
 
-    public bool Mounted { get; set; }
-
     /// <summary>The reception that brings the missing contents; null when complete, or when none runs.</summary>
     public ImageReception? Reception { get; set; }
+
+    /// <summary>Ends when there is a reception again, while the daemon tries to take up an interrupted one; else null.</summary>
+    public TaskCompletionSource? Resuming { get; set; }
 
     /// <summary>Timestamp of the last pull of it or question about one of its layers.</summary>
     public long Touched { get; set; }

@@ -57,6 +57,15 @@ internal static class PullCommand
         foreach (PullSummary.Types.Image image in summary.Images)
         {
             Console.WriteLine($"{image.Name} {image.Digest}");
+            if (image.Unpacked)
+            {
+                Console.WriteLine("  containerd has unpacked it before: these layers are kept, nothing is received for it");
+            }
+        }
+
+        if (summary.Images.All(i => i.Unpacked))
+        {
+            return;
         }
 
         if (summary.BaseImages.Count > 0)

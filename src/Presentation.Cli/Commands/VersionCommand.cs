@@ -3,6 +3,7 @@ using System.Reflection;
 using Starlight.Domain.SharedKernel;
 using Starlight.Infrastructure.Grpc;
 using Starlight.Infrastructure.Grpc.Protocol;
+using Starlight.Presentation.Cli.Output;
 
 namespace Starlight.Presentation.Cli.Commands;
 
@@ -24,7 +25,7 @@ internal static class VersionCommand
                 Console.WriteLine($"starlight-daemon  {Joined(daemon.Version, daemon.Commit)}");
                 Console.WriteLine($"containerd        {(daemon.ContainerdVersion.Length == 0 ? "not running" : daemon.ContainerdVersion)}");
                 Console.WriteLine($"kernel            {daemon.Kernel}");
-                Console.WriteLine($"mount mode        {daemon.MountMode}");
+                MountLines.Print("mount mode        ", daemon);
                 Console.WriteLine($"default proxy     {(daemon.DefaultProxyProfile.Length == 0 ? "none: add one with add-proxy" : daemon.DefaultProxyProfile)}");
             }
             catch (FailureException e) when (e.Error.Code == "Daemon.NotRunning")

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Starlight.Domain.Proxies;
 using Starlight.Domain.SharedKernel;
+using Starlight.Infrastructure.Mounts;
 
 namespace Starlight.Presentation.Worker.Configuration;
 
@@ -17,13 +18,16 @@ internal sealed class DaemonArguments
     private readonly Option<string> _defaultProxy = new("--default", "-d") { Description = "proxy profile of commands that name none" };
     private readonly Option<string> _fsRoot = new("--fs-root", "--fs") { Description = $"objects, filesystem images and snapshots [default {DaemonSettings.DefaultFsRoot}]" };
     private readonly Option<string> _id = new("--id") { Description = "name of this worker in the proxy's logs [default: a random UUID, kept in the configuration]" };
+    private readonly Option<string> _mountMode = new("--mount-mode") { Description = "auto, single-overlay, nested-overlay or directory-tree [env STARLIGHT_MOUNT_MODE; default auto: the best that works]" };
+    private readonly Option<string> _erofs = new("--erofs") { Description = "auto, file or loop: what carries filesystem images [env STARLIGHT_EROFS; default auto]" };
+    private readonly Option<string> _earlyStart = new("--early-start") { Description = "auto, on or off: containers start while content is arriving [env STARLIGHT_EARLY_START; default auto: where it works]" };
     private readonly Option<string[]> _proxy = new("--proxy", "-p") { Description = "name,protocol,address[,user,password]; may be repeated; never written to the configuration", AllowMultipleArgumentsPerToken = false };
 
     public RootCommand Build(Func<DaemonSettings, DaemonConfigFile, CancellationToken, Task<int>> run)
     {
         RootCommand root = new("Starlight's worker daemon: containerd snapshotter, object store and pulls.")
         {
-            _config, _logLevel, _metadata, _socket, _daemon, _containerd, _namespace, _defaultProxy, _fsRoot, _id, _proxy,
+            _config, _logLevel, _metadata, _socket, _daemon, _containerd, _namespace, _defaultProxy, _fsRoot, _id, _mountMode, _erofs, _earlyStart, _proxy,
         };
         root.SetAction(async (parse, cancellationToken) =>
         {
@@ -63,6 +67,10 @@ internal sealed class DaemonArguments
             ContainerdSocket = Path.GetFullPath(parse.GetValue(_containerd) ?? file.Containerd ?? DaemonSettings.DefaultContainerdSocket),
             DefaultNamespace = parse.GetValue(_namespace) ?? file.DefaultNamespace ?? "default",
             FsRoot = fsRoot,
+            Mounts = MountPreferences.Parse(
+                parse.GetValue(_mountMode) ?? Environment.GetEnvironmentVariable("STARLIGHT_MOUNT_MODE") ?? file.MountMode,
+                parse.GetValue(_erofs) ?? Environment.GetEnvironmentVariable("STARLIGHT_EROFS") ?? file.Erofs,
+                parse.GetValue(_earlyStart) ?? Environment.GetEnvironmentVariable("STARLIGHT_EARLY_START") ?? file.EarlyStart).Value,
         }, config);
     }
 

@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using Starlight.Infrastructure.Mounts;
 
 namespace Starlight.Presentation.Worker.Configuration;
 
@@ -38,6 +39,15 @@ internal sealed record DaemonFile
 
     [JsonPropertyName("fs_root")]
     public string? FsRoot { get; init; }
+
+    [JsonPropertyName("mount_mode")]
+    public string? MountMode { get; init; }
+
+    [JsonPropertyName("erofs")]
+    public string? Erofs { get; init; }
+
+    [JsonPropertyName("early_start")]
+    public string? EarlyStart { get; init; }
 
     [JsonPropertyName("configs")]
     public Dictionary<string, ProxyEntry>? Configs { get; init; }
@@ -97,4 +107,7 @@ internal sealed record DaemonSettings
 
     /// <summary>Objects, filesystem images, snapshots, the gate's mount point.</summary>
     public required string FsRoot { get; init; }
+
+    /// <summary>How containers are to be mounted.</summary>
+    public required MountPreferences Mounts { get; init; }
 }

@@ -36,7 +36,9 @@ internal sealed class DaemonService(IMediator mediator, DaemonSettings settings,
         Version = facts.Version,
         Commit = facts.Commit,
         Kernel = facts.Kernel,
-        MountMode = facts.MountMode,
+        MountMode = facts.Mounts.Description,
+        EarlyStart = facts.Mounts.EarlyStart,
+        MountShortcomings = { facts.Mounts.Shortcomings },
         ContainerdVersion = await ContainerdVersionAsync(cancellationToken),
         DefaultProxyProfile = profiles.DefaultName ?? "",
     };
@@ -161,7 +163,7 @@ internal sealed class DaemonService(IMediator mediator, DaemonSettings settings,
             ElapsedMs = (long)report.Elapsed.TotalMilliseconds,
             Complete = report.Complete,
         };
-        summary.Images.AddRange(report.Images.Select(i => new PullSummary.Types.Image { Name = i.Name, Digest = i.Target.Digest.ToString(), Layers = i.Layers }));
+        summary.Images.AddRange(report.Images.Select(i => new PullSummary.Types.Image { Name = i.Name, Digest = i.Target.Digest.ToString(), Layers = i.Layers, Unpacked = i.Unpacked }));
         summary.BaseImages.AddRange(report.Bases.Select(b => b.Reference.ToString()));
         return new PullProgress
         {

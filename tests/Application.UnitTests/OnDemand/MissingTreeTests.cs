@@ -36,7 +36,7 @@ public sealed class MissingTreeTests
         byte[] config = SampleImage.Config(layers: 2);
         byte[] manifest = SampleImage.Manifest(config, Digest.Of("whole"u8), layers: 2);
         _missing = new ChainSource("p", ImageReference.Parse("reg.example.com/app:1").Value.WithDigest(Digest.Of(manifest)), new Platform("linux", "amd64"), 1);
-        _local.AttachAsync(default!, default!, default).ReturnsForAnyArgs(Layers);
+        _local.AttachAsync(default!, default!, default, default).ReturnsForAnyArgs(Layers);
         _library.FindMissingTree(Chain).Returns(_ => _missing);
         _library.FindBases(default!).ReturnsForAnyArgs([]);
         _profiles.Find("p").Returns(Profile);
@@ -82,7 +82,7 @@ public sealed class MissingTreeTests
         error.Kind.ShouldBe(ErrorKind.Unavailable);
         error.Message.ShouldContain("reg.example.com/app:1");
         error.Message.ShouldContain("cannot be reached");
-        await _local.DidNotReceiveWithAnyArgs().AttachAsync(default!, default!, default);
+        await _local.DidNotReceiveWithAnyArgs().AttachAsync(default!, default!, default, default);
     }
 
     [Fact]
@@ -90,12 +90,12 @@ public sealed class MissingTreeTests
     {
         _library.FindMissingTree(default).ReturnsForAnyArgs(_ => _missing);
 
-        Error error = (await _images.AttachAsync(Digest.Of("another chain"u8).ToString(), "key", CancellationToken.None)).Error!;
+        Error error = (await _images.AttachAsync(Digest.Of("another chain"u8).ToString(), "key", inOneDirectory: false, CancellationToken.None)).Error!;
 
         error.Code.ShouldBe("Image.Mismatch");
         await _bundle.Received().DisposeAsync();
         await _library.DidNotReceiveWithAnyArgs().BeginAsync(default!, default!, default!, default!, default);
     }
 
-    private Task<Result<RootFilesystemLayers>> AttachAsync() => _images.AttachAsync(Chain.ToString(), "key", CancellationToken.None);
+    private Task<Result<RootFilesystemLayers>> AttachAsync() => _images.AttachAsync(Chain.ToString(), "key", inOneDirectory: false, CancellationToken.None);
 }

@@ -43,6 +43,7 @@ public sealed class RemoteLayersTests : IAsyncDisposable
         _answer = _ => Task.FromResult(_bundle);
         _profiles.Find(default).ReturnsForAnyArgs(ProxyProfile.Create("p", "http", "proxy", null, null).Value);
         _images.FindBases(default!).ReturnsForAnyArgs([]);
+        _images.SupportsEarlyStart.Returns(true);
         _bundle.Images.Returns([SampleImage.Bundle(Manifest, Config)]);
         _bundle.ImageContents.Returns([[]]);
         _bundle.Contents.Returns([]);
@@ -75,6 +76,35 @@ public sealed class RemoteLayersTests : IAsyncDisposable
         _asked.ShouldHaveSingleItem().Images.ShouldHaveSingleItem().ToString().ShouldBe($"reg.example.com/app:1@{Digest.Of(Manifest)}");
         _asked[0].AnswerWithin.ShouldNotBeNull();
         _reception.Received(1).Start();
+    }
+
+    [Fact]
+    public async Task Provides_WhereContainersCannotStartEarly_AnswersWhenTheyCan()
+    {
+        TaskCompletionSource<Result> received = new();
+        _reception.Completion.Returns(received.Task);
+        _images.SupportsEarlyStart.Returns(false);
+        Task<bool> question = AskAsync(0);
+        await Probe.UntilAsync(() => _here, "the image is being received");
+        question.IsCompleted.ShouldBeFalse();
+
+        received.SetResult(Result.Success);
+
+        (await question).ShouldBeTrue();
+    }
+
+    [Fact]
+    public async Task Provides_WhereContainersCannotStartEarly_TakesBackWhatFailedToArrive()
+    {
+        _reception.Completion.Returns(Task.FromResult<Result>(new Error("Bundle.Corrupt", "damaged", ErrorKind.DataCorrupt)));
+        _reception.AbandonAsync().Returns(_ =>
+        {
+            _here = false;
+            return Task.CompletedTask;
+        });
+        _images.SupportsEarlyStart.Returns(false);
+
+        (await AskAsync(0)).ShouldBeFalse("containerd is to unpack the layer");
     }
 
     [Fact]

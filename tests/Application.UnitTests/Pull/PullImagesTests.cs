@@ -3,8 +3,10 @@ using NSubstitute;
 using NSubstitute.ExceptionExtensions;
 using Starlight.Application.Abstractions.Containerd;
 using Starlight.Application.Abstractions.Proxies;
+using Starlight.Application.Abstractions.Snapshots;
 using Starlight.Application.Abstractions.Worker;
 using Starlight.Application.Pull;
+using Starlight.Application.Snapshots;
 using Starlight.Domain.Content;
 using Starlight.Domain.Images;
 using Starlight.Domain.Proxies;
@@ -29,10 +31,18 @@ public sealed class PullImagesTests
     private readonly IIncomingBundle _bundle = Substitute.For<IIncomingBundle>();
     private readonly IImageReception _reception = Substitute.For<IImageReception>();
     private readonly TaskCompletionSource<Result> _received = new();
+    private readonly ISnapshotStore _records = Substitute.For<ISnapshotStore>();
+    private readonly IProvidedImages _provided = Substitute.For<IProvidedImages>();
+    private readonly SnapshotService _snapshots;
+    private readonly SurplusChains _surplus;
 
     public PullImagesTests()
     {
+        _snapshots = new SnapshotService(_records, Substitute.For<ISnapshotDirectories>(), _provided, TimeProvider.System, NullLogger<SnapshotService>.Instance);
+        _surplus = new SurplusChains(_snapshots);
+        Provided(true);
         _profiles.Find(default).ReturnsForAnyArgs(Profile);
+        _library.SupportsEarlyStart.Returns(true);
         _library.FindBases(default!).ReturnsForAnyArgs([Older]);
         _bundle.Images.Returns([SampleImage.Good()]);
         _bundle.ImageContents.Returns([[new ContentRef(Digest.Of("a"u8), 10), new ContentRef(Digest.Of("b"u8), 5)]]);
@@ -68,6 +78,38 @@ public sealed class PullImagesTests
         _received.SetResult(Result.Success);
 
         (await pull).Value.Complete.ShouldBeTrue();
+    }
+
+    [Fact]
+    public async Task Handle_WhenContainersCannotStartEarly_WaitsAndSaysSo()
+    {
+        _library.SupportsEarlyStart.Returns(false);
+        _reception.Progress.Returns(new ReceptionProgress(1, 10, 0, 1), new ReceptionProgress(1, 10, 0, 1), new ReceptionProgress(10, 10, 1, 1, Building: true));
+        List<string> messages = [];
+        IProgress<PullProgress> progress = Substitute.For<IProgress<PullProgress>>();
+        progress.When(p => p.Report(Arg.Any<PullProgress>())).Do(call =>
+        {
+            lock (messages)
+            {
+                messages.Add(call.Arg<PullProgress>().Message);
+            }
+        });
+        Task<Result<PullReport>> pull = PullAsync(progress: progress);
+        await Starlight.TestKit.Probe.UntilAsync(() => Said("building the directory tree"), "the pull tells what it does");
+        pull.IsCompleted.ShouldBeFalse();
+
+        _received.SetResult(Result.Success);
+
+        (await pull).Value.Complete.ShouldBeTrue();
+        Said("containers cannot start before").ShouldBeTrue();
+
+        bool Said(string words)
+        {
+            lock (messages)
+            {
+                return messages.Exists(m => m.Contains(words, StringComparison.Ordinal));
+            }
+        }
     }
 
     [Fact]
@@ -152,14 +194,56 @@ public sealed class PullImagesTests
         await _reception.Received().AbandonAsync();
     }
 
+    [Fact]
+    public async Task Handle_WhenContainerdHasUnpackedTheImage_KeepsThatAndFreesWhatItBrought()
+    {
+        Provided(false);
+
+        PullReport report = (await PullAsync(wait: true)).Value;
+
+        report.Images.Single().Unpacked.ShouldBeTrue();
+        report.Complete.ShouldBeTrue();
+        report.SentContentBytes.ShouldBe(0);
+        _reception.DidNotReceive().Start();
+        await _lease.Received().SetImageAsync(Arg.Any<ContainerImage>(), Arg.Any<CancellationToken>());
+        await _provided.Received(report.Images.Single().Layers).ReleaseAsync(Arg.Any<string>(), Arg.Any<CancellationToken>());
+    }
+
+    [Fact]
+    public async Task Handle_WhileAnotherPullMayMakeASnapshotOfTheSameLayer_FreesNothing()
+    {
+        Provided(false);
+        SurplusChains.Making other = await _surplus.EnterAsync(CancellationToken.None);
+
+        await PullAsync();
+        await _provided.DidNotReceiveWithAnyArgs().ReleaseAsync(default!, default);
+
+        Provided(true);
+        await other.DisposeAsync();
+        await _provided.DidNotReceiveWithAnyArgs().ReleaseAsync(default!, default);
+    }
+
+    [Fact]
+    public async Task Handle_WhenTheImageIsProvided_FreesNothingOfIt()
+    {
+        (await PullAsync()).Value.Images.Single().Unpacked.ShouldBeFalse();
+
+        _reception.Received().Start();
+        await _provided.DidNotReceiveWithAnyArgs().ReleaseAsync(default!, default);
+    }
+
+    private void Provided(bool all) => _records.Read(Arg.Any<Func<ISnapshotReader, bool>>()).Returns(all);
+
     private static Descriptor Target() => new(MediaTypes.OciManifest, Digest.Of(SampleImage.Manifest(SampleImage.Config())), 1);
 
-    private Task<Result<PullReport>> PullAsync(ImageReference? named = null, bool wait = false) =>
+    private Task<Result<PullReport>> PullAsync(ImageReference? named = null, bool wait = false, IProgress<PullProgress>? progress = null) =>
         new PullImagesHandler(
                 _profiles,
                 new ImageFetch(_proxies, _library, NullLogger<ImageFetch>.Instance),
                 _library,
                 new ImageRegistrar(_containerd, NullLogger<ImageRegistrar>.Instance),
+                _snapshots,
+                _surplus,
                 TimeProvider.System)
-            .Handle(new PullImagesCommand([Wanted], named, null, "default", new Platform("linux", "amd64"), wait), CancellationToken.None);
+            .Handle(new PullImagesCommand([Wanted], named, null, "default", new Platform("linux", "amd64"), wait, progress), CancellationToken.None);
 }

@@ -46,7 +46,7 @@ internal sealed class GateRig : IDisposable
     {
         int number = ++_containers;
         string erofs = Sub($"erofs{number}");
-        ErofsMounts.Mount(await Image.BuildAsync($"image{number}.erofs"), erofs);
+        ErofsMounts.Mount(await Image.BuildAsync($"image{number}.erofs"), erofs, ErofsBacking.File);
         _mounts.Push(erofs);
         string root = Sub($"root{number}");
         string upper = Sub($"upper{number}");

@@ -34,7 +34,11 @@ public interface IProvidedImages
     /// Makes the image whose top layer is <paramref name="chainId"/> mountable for the snapshot <paramref name="snapshotKey"/> and returns its layers. Repeating the call
     /// for the same key gives the same gate directory while it lives. Fails with NotFound or Unavailable.
     /// </summary>
-    Task<Result<RootFilesystemLayers>> AttachAsync(string chainId, string snapshotKey, CancellationToken cancellationToken);
+    /// <param name="chainId">The top layer.</param>
+    /// <param name="snapshotKey">Who is to be mounted.</param>
+    /// <param name="inOneDirectory">The result names the metadata directory alone, which shows the whole tree.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    Task<Result<RootFilesystemLayers>> AttachAsync(string chainId, string snapshotKey, bool inOneDirectory, CancellationToken cancellationToken);
 
     /// <summary>The snapshot is gone: its gate directory may go. Unknown keys are ignored.</summary>
     void Detach(string snapshotKey);

@@ -6,7 +6,8 @@ namespace Starlight.Application.Abstractions.Snapshots;
 /// <summary>What overlay mounts need on this machine.</summary>
 /// <param name="IndexOff">The kernel knows <c>index</c>, which has to be off: the same lower directories are in use by many mounts.</param>
 /// <param name="UserXattr">We run in a user namespace, where overlay may keep its marks in <c>user.overlay.*</c> only.</param>
-public sealed record OverlayFeatures(bool IndexOff, bool UserXattr);
+/// <param name="MetacopyOff">The kernel knows <c>metacopy</c> (Linux 4.19), which a distribution may have turned on.</param>
+public sealed record OverlayFeatures(bool IndexOff, bool UserXattr, bool MetacopyOff = true);
 
 /// <summary>
 /// The directories of ordinary snapshots, laid out like the overlayfs snapshotter's: <c>ROOT/snapshots/NUMBER/fs</c> holds a layer's files, <c>work</c> next to it is

@@ -29,7 +29,8 @@ public sealed record ChainSource(string ProxyProfile, ImageReference Image, Plat
 /// <param name="TotalBytes">Length of the bundle, 0 while unknown.</param>
 /// <param name="ContentsDone">Contents verified and stored.</param>
 /// <param name="ContentsTotal">Contents the bundle carries.</param>
-public readonly record struct ReceptionProgress(long ReceivedBytes, long TotalBytes, int ContentsDone, int ContentsTotal);
+/// <param name="Building">Everything has arrived and is being made into directory trees, where this worker needs them.</param>
+public readonly record struct ReceptionProgress(long ReceivedBytes, long TotalBytes, int ContentsDone, int ContentsTotal, bool Building = false);
 
 /// <summary>Contents of a bundle being received in the background; it outlives the pull that began it.</summary>
 public interface IImageReception
@@ -42,7 +43,9 @@ public interface IImageReception
     /// </summary>
     void Start();
 
-    /// <summary>Ends when every content is verified and durable, or with the failure that ended the reception for good. Never throws.</summary>
+    /// <summary>
+    /// Ends when every content is verified and durable and a container can start, or with the failure that ended the reception for good. Never throws.
+    /// </summary>
     Task<Result> Completion { get; }
 
     /// <summary>Stops receiving and removes what only this reception brought. For pulls that fail half-way.</summary>
@@ -52,6 +55,12 @@ public interface IImageReception
 /// <summary>The images that this worker has or is receiving. Safe for concurrent use.</summary>
 public interface IWorkerImages
 {
+    /// <summary>
+    /// Whether containers can be created while contents are still arriving. If not, attaching a snapshot to an incomplete image waits for it, and a pull that is to return when a container can start has to wait for
+    /// <see cref="IImageReception.Completion"/>.
+    /// </summary>
+    bool SupportsEarlyStart { get; }
+
     /// <summary>Complete images whose contents need not be sent again, the likeliest relatives first: same repository, then the most recent.</summary>
     IReadOnlyList<BaseImage> FindBases(IReadOnlyList<ImageReference> wanted);
 

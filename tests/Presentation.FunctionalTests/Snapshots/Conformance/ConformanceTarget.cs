@@ -1,3 +1,4 @@
+using Starlight.Application.Abstractions.Snapshots;
 using Starlight.Domain.SharedKernel;
 using Starlight.TestKit;
 
@@ -16,9 +17,6 @@ public abstract class ConformanceTarget : IAsyncDisposable
 
     /// <summary>Directory that has one entry per snapshot with files of its own.</summary>
     public abstract string Directories { get; }
-
-    /// <summary>Most layers that one mount of this target takes: 128, as containerd's own suite demands, unless there is a reason.</summary>
-    public virtual int MostLayers => 128;
 
     /// <summary>Makes what a script leaves in an empty directory a committed snapshot without a parent.</summary>
     public virtual Task CommitLowestAsync(string name, string script) => Snapshots.CommitLayerAsync(name, "", script);
@@ -58,20 +56,38 @@ internal sealed class ProvidedLowest(SnapshotterUnderTest snapshotter) : OwnSock
 {
     private readonly List<ErofsTree> _trees = [];
 
-    /// <summary>Mount options with data-only layers cannot be shortened by containerd and are a page at most (Application/Snapshots/MountPlan.cs).</summary>
-    public override int MostLayers => 32;
+    /// <summary>The image of each provided layer in one directory, as the library mounts it below many ordinary layers.</summary>
+    private readonly Dictionary<string, Mounted> _whole = [];
 
     public override async Task CommitLowestAsync(string name, string script)
     {
         string directory = Directory.CreateDirectory(Path.Combine(Work, $"image-{_trees.Count}")).FullName;
         var tree = ErofsTree.Of(directory, script);
         _trees.Add(tree);
+        Snapshotter.Images.OneDirectory = Whole;
         Snapshotter.Images.Chains[name] = new(tree.MetadataDirectory, null, tree.ObjectsDirectory);
         await Snapshots.PrepareAsync($"{name}-extract", "", ("containerd.io/snapshot.ref", name)).ShouldFailAsync(ErrorKind.AlreadyExists);
     }
 
+    private string Whole(RootFilesystemLayers layers)
+    {
+        if (!_whole.TryGetValue(layers.MetadataDirectory, out Mounted? mounted))
+        {
+            mounted = Mounted.On(
+                Path.Combine(Work, $"whole-{_whole.Count}"), (Type: "overlay", Source: "overlay", Options: ["ro", "metacopy=on", $"lowerdir={layers.MetadataDirectory}::{layers.ObjectsDirectory}"]));
+            _whole.Add(layers.MetadataDirectory, mounted);
+        }
+
+        return mounted.Target;
+    }
+
     public override async ValueTask DisposeAsync()
     {
+        foreach (Mounted whole in _whole.Values)
+        {
+            whole.Dispose();
+        }
+
         foreach (ErofsTree tree in _trees)
         {
             tree.Dispose();

@@ -1,0 +1,153 @@
+using System.Globalization;
+using Microsoft.Extensions.Logging;
+using Starlight.Application.Abstractions.Snapshots;
+using Starlight.Domain.SharedKernel;
+using Starlight.Infrastructure.Fuse;
+using Starlight.Infrastructure.Mounts;
+using Starlight.Infrastructure.Objects;
+
+namespace Starlight.Infrastructure.WorkerImages;
+
+/// <summary>
+/// Root file systems from mounted filesystem images and the object store. Below a tree's directory:
+/// <code>
+/// mnt             the filesystem image, mounted when first needed
+/// inner/complete  nested, complete trees: one read-only overlay for all containers
+/// inner/&lt;n&gt;       nested, while contents arrive: one per snapshot, with the snapshot's gate directory
+/// </code>
+/// A single overlay needs no mount of ours but the first; the container's own overlay names the layers. Nested is what the mode says, and what a snapshot on many ordinary layers needs.
+/// </summary>
+/// <param name="capabilities">Mode and what carries the images.</param>
+/// <param name="objects">The contents.</param>
+/// <param name="gate">Null where containers cannot start early.</param>
+/// <param name="logger">The library's.</param>
+internal sealed class OverlayRoots(MountCapabilities capabilities, ObjectStore objects, ArrivalGate? gate, ILogger<ImageLibrary> logger) : ITreeRoots
+{
+    private const string SharedInner = "complete";
+
+    /// <summary>Guards all below. Held while mounting, which takes well under a millisecond.</summary>
+    private readonly Lock _lock = new();
+    private readonly Dictionary<string, Attachment> _attachments = new(StringComparer.Ordinal);
+    private readonly HashSet<string> _mounted = new(StringComparer.Ordinal);
+    private long _names;
+
+    public bool SupportsEarlyStart => gate is not null;
+
+    public Task PrepareAsync(WorkerTree tree, CancellationToken cancellationToken) => Task.CompletedTask;
+
+    public RootFilesystemLayers Attach(WorkerTree tree, string snapshotKey, bool inOneDirectory = false)
+    {
+        bool nested = inOneDirectory || capabilities.Mode == MountMode.NestedOverlay;
+        lock (_lock)
+        {
+            if (!_mounted.Contains(tree.MountPoint))
+            {
+                Directory.CreateDirectory(tree.MountPoint);
+                ErofsMounts.Mount(tree.FilesystemImagePath, tree.MountPoint, capabilities.Erofs!.Value);
+                _mounted.Add(tree.MountPoint);
+            }
+
+            OverlayLayers layers = new(tree.MountPoint, objects.Root);
+            if (tree.Complete)
+            {
+                return nested
+                    ? new RootFilesystemLayers(MountInner(Path.Combine(tree.InnerDirectory, SharedInner), layers), null, null)
+                    : new RootFilesystemLayers(tree.MountPoint, null, objects.Root);
+            }
+
+            if (gate is null)
+            {
+                throw new InvalidOperationException("without a gate a tree is complete before it is attached");
+            }
+
+            if (!_attachments.TryGetValue(snapshotKey, out Attachment? attachment))
+            {
+                string name = (++_names).ToString(CultureInfo.InvariantCulture);
+                attachment = new Attachment(tree, gate.CreateDirectory(name), Path.Combine(tree.InnerDirectory, name));
+                _attachments.Add(snapshotKey, attachment);
+            }
+
+            string directory = attachment.Gate.Path;
+            return nested
+                ? new RootFilesystemLayers(MountInner(attachment.Inner, layers with { Gate = directory, Tail = gate.TailPath }), null, null)
+                : new RootFilesystemLayers(tree.MountPoint, directory, objects.Root, gate.TailPath);
+        }
+    }
+
+    public void Detach(string snapshotKey)
+    {
+        lock (_lock)
+        {
+            if (_attachments.Remove(snapshotKey, out Attachment? attachment))
+            {
+                // the mount first: who comes through it then finds the gate's directory still there
+                Unmount(attachment.Inner);
+                attachment.Gate.Dispose();
+            }
+        }
+    }
+
+    public Task ReleaseAsync(WorkerTree tree)
+    {
+        lock (_lock)
+        {
+            foreach (string key in _attachments.Where(a => a.Value.Tree == tree).Select(a => a.Key).ToList())
+            {
+                Detach(key);
+            }
+
+            Unmount(Path.Combine(tree.InnerDirectory, SharedInner));
+            Unmount(tree.MountPoint);
+        }
+
+        return Task.CompletedTask;
+    }
+
+    public void Dispose()
+    {
+        lock (_lock)
+        {
+            // Those of the nested overlays first. Gate directories go with the gate, which outlives this.
+            foreach (string directory in _mounted.OrderByDescending(d => d.Length).ToList())
+            {
+                Unmount(directory);
+            }
+        }
+    }
+
+    private string MountInner(string directory, OverlayLayers layers)
+    {
+        if (!_mounted.Contains(directory))
+        {
+            Directory.CreateDirectory(directory);
+            OverlayMounts.Mount(layers.Inner(MountMode.NestedOverlay)!, directory);
+            _mounted.Add(directory);
+        }
+
+        return directory;
+    }
+
+    private void Unmount(string directory)
+    {
+        if (!_mounted.Contains(directory))
+        {
+            return;
+        }
+
+        try
+        {
+            ErofsMounts.Unmount(directory);
+            _mounted.Remove(directory);
+            Directory.Delete(directory);
+        }
+        catch (Exception e) when (e is FailureException or IOException)
+        {
+            LibraryLog.RemovalFailed(logger, directory, e.Message);
+        }
+    }
+
+    /// <param name="Tree">What it is attached to.</param>
+    /// <param name="Gate">The snapshot's directory in the gate.</param>
+    /// <param name="Inner">Where its own inner overlay is, in nested mode.</param>
+    private sealed record Attachment(WorkerTree Tree, GateDirectory Gate, string Inner);
+}
