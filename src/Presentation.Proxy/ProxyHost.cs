@@ -68,7 +68,7 @@ internal static class ProxyHost
         builder.Services.AddAccess(settings);
         builder.Services
             .AddApplication()
-            .AddImageTransports(new RegistryOptions { DefaultRegistry = settings.Registries.DefaultRegistry })
+            .AddImageTransports(settings.RegistryAccess)
             .AddLayerFormats()
             .AddFilesystemImages()
             .AddContents(settings.DataDirectory, settings.BundleCacheBytes)

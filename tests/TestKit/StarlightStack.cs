@@ -213,6 +213,9 @@ public sealed partial class StarlightStack : IAsyncDisposable
     /// <summary>Runs <c>ctr-starlight</c> against this daemon.</summary>
     public Task<ProcessOutcome> Cli(params string[] arguments) => RunAsync(StarlightProgram.Cli[0], CliArguments(arguments));
 
+    /// <summary>The same, with something on standard input.</summary>
+    public Task<ProcessOutcome> CliWithInput(string input, string[] arguments) => RunAsync(StarlightProgram.Cli[0], CliArguments(arguments), input);
+
     /// <summary>The same, without waiting for its end.</summary>
     public ChildProcess StartCli(params string[] arguments) =>
         ChildProcess.Start(StarlightProgram.Cli[0], CliArguments(arguments), new Dictionary<string, string> { ["DOCKER_CONFIG"] = DockerConfigDirectory });
@@ -324,7 +327,7 @@ public sealed partial class StarlightStack : IAsyncDisposable
     private string[] CliArguments(string[] arguments) => [.. StarlightProgram.Cli.Skip(1), .. arguments, "--address", DaemonSocket];
 
     /// <summary>Output as Latin-1: file names are bytes.</summary>
-    private async Task<ProcessOutcome> RunAsync(string program, string[] arguments)
+    private async Task<ProcessOutcome> RunAsync(string program, string[] arguments, string input = "")
     {
         ProcessStartInfo start = new(program, arguments)
         {
@@ -336,6 +339,7 @@ public sealed partial class StarlightStack : IAsyncDisposable
         };
         start.Environment["DOCKER_CONFIG"] = DockerConfigDirectory;
         using Process process = Process.Start(start)!;
+        await process.StandardInput.WriteAsync(input);
         process.StandardInput.Close();
         Task<string> output = process.StandardOutput.ReadToEndAsync();
         Task<string> errors = process.StandardError.ReadToEndAsync();

@@ -14,7 +14,8 @@ namespace Starlight.Application.Delta;
 /// <param name="To">Images wanted, in the order the bundle names them.</param>
 /// <param name="From">Images that the worker has completely, each with the digest of its manifest or index.</param>
 /// <param name="Layers">Only the tree that so many of the lowest layers of the one wanted image give; null for all.</param>
-public sealed record GetDeltaQuery(IReadOnlyList<ImageReference> To, Platform Platform, IReadOnlyList<ImageReference> From, int? Layers = null) : IRequest<Result<DeltaBundle>>
+/// <param name="Patches">Changed contents and filesystem images may be told as what differs from those of <paramref name="From"/>.</param>
+public sealed record GetDeltaQuery(IReadOnlyList<ImageReference> To, Platform Platform, IReadOnlyList<ImageReference> From, int? Layers = null, bool Patches = false) : IRequest<Result<DeltaBundle>>
 {
     /// <summary>
     /// Repositories that whoever asks may read. A digest is no secret, so an image named by one is given, or built upon, only if it was notified in one of them: what is left out
@@ -50,14 +51,14 @@ internal sealed class GetDeltaValidator : AbstractValidator<GetDeltaQuery>
     }
 }
 
-/// <summary>1. find the images by name or digest; 2. take what planning needs from memory or the catalog; 3. plan; 4. make sure that every content is here.</summary>
+/// <summary>1. find the images by name or digest; 2. take what planning needs from memory or the catalog; 3. plan; 4. make sure that every content is here; 5. find what can be patched.</summary>
 internal sealed class GetDeltaHandler(IImageQueries queries, ImageShelf shelf, IContentStore contents, IBundleFormat format) : IRequestHandler<GetDeltaQuery, Result<DeltaBundle>>
 {
     public async Task<Result<DeltaBundle>> Handle(GetDeltaQuery request, CancellationToken cancellationToken)
     {
         List<DeltaImage> images = [];
-        List<ReadOnlyMemory<byte>> units = [];
-        List<OrderedImage> wanted = [];
+        List<ShelvedImage> wanted = [];
+        List<IndexedIndex?> indexes = [];
         foreach (ImageReference to in request.To)
         {
             // 1.
@@ -69,13 +70,12 @@ internal sealed class GetDeltaHandler(IImageQueries queries, ImageShelf shelf, I
 
             // 2.
             ShelvedImage image = await shelf.GetAsync(named.Manifest, request.Layers, cancellationToken);
-            wanted.Add(image.Ordered);
-            IndexedIndex? index = named.Index is { } digest ? await queries.FindIndexAsync(digest, cancellationToken) : null;
-            units.Add(format.NameUnit(image.Unit, to.ToString(), index));
+            wanted.Add(image);
+            indexes.Add(named.Index is { } digest ? await queries.FindIndexAsync(digest, cancellationToken) : null);
             images.Add(new DeltaImage(to, named.Manifest, image.FilesystemDigest));
         }
 
-        List<IReadOnlyList<ContentRef>> have = [];
+        List<ShelvedImage> have = [];
         foreach (ImageReference from in request.From)
         {
             IReadOnlyDictionary<Platform, NamedImage> platforms = await queries.FindByDigestAsync(from.Digest!.Value, cancellationToken);
@@ -87,11 +87,11 @@ internal sealed class GetDeltaHandler(IImageQueries queries, ImageShelf shelf, I
                 return DeltaErrors.BaseUnknown(from);
             }
 
-            have.Add((await shelf.GetAsync(named.Manifest, layers: null, cancellationToken)).Ordered.Contents);
+            have.Add(await shelf.GetAsync(named.Manifest, layers: null, cancellationToken));
         }
 
         // 3.
-        DeltaPlan plan = DeltaPlanner.Plan(wanted, have);
+        DeltaPlan plan = DeltaPlanner.Plan([.. wanted.Select(i => i.Ordered)], [.. have.Select(i => i.Ordered.Contents)]);
 
         // 4. An answer that has begun can only be cut off, so look now.
         foreach (PlannedContent planned in plan.Contents)
@@ -100,6 +100,17 @@ internal sealed class GetDeltaHandler(IImageQueries queries, ImageShelf shelf, I
             {
                 return DeltaErrors.ContentMissing(images[planned.Image].Reference, planned.Content.Digest);
             }
+        }
+
+        // 5.
+        KnownImage[] bases = request.Patches ? [.. have.Select(i => i.Known)] : [];
+        plan = PatchPlanner.AddPatches(plan, [.. wanted.Select(i => i.Known.Names)], bases, contents.Contains);
+        List<ReadOnlyMemory<byte>> units = [];
+        for (int i = 0; i < wanted.Count; i++)
+        {
+            KnownImage? near = PatchPlanner.Nearest(wanted[i].Known.Contents, wanted[i].Known.Names, bases);
+            ReadOnlyMemory<byte> unit = near is null ? wanted[i].Unit : await shelf.UnitAsync(wanted[i], have[Array.IndexOf(bases, near)], cancellationToken);
+            units.Add(format.NameUnit(unit, request.To[i].ToString(), indexes[i]));
         }
 
         return new DeltaBundle(format.Identity(units, plan), images, units, plan);

@@ -10,6 +10,7 @@ using Starlight.Domain.Images;
 using Starlight.Domain.Proxies;
 using Starlight.Domain.References;
 using Starlight.Domain.SharedKernel;
+using Starlight.Infrastructure.Bundles;
 
 namespace Starlight.Infrastructure.ProxyClient;
 
@@ -35,13 +36,16 @@ public sealed class StarlightProxyClient : IProxyClient, IDisposable
 
     private readonly ProxyConnections _connections = new();
     private readonly IFilesystemImages? _filesystems;
+    private readonly Func<IBundleBases?> _bases;
     private readonly TimeProvider _time;
 
     /// <param name="filesystems">Reads filesystem images of bundles; not needed for pings and notifies.</param>
+    /// <param name="bases">What patches can be applied to; bundles are asked for without patches if there is nothing.</param>
     /// <param name="time">Clock of the waits that a busy proxy asks for; null for the system's.</param>
-    public StarlightProxyClient(IFilesystemImages? filesystems = null, TimeProvider? time = null)
+    public StarlightProxyClient(IFilesystemImages? filesystems = null, Func<IBundleBases?>? bases = null, TimeProvider? time = null)
     {
         _filesystems = filesystems;
+        _bases = bases ?? (static () => null);
         _time = time ?? TimeProvider.System;
     }
 
@@ -109,20 +113,20 @@ public sealed class StarlightProxyClient : IProxyClient, IDisposable
 
     public async Task<IIncomingBundle> RequestDeltaAsync(ProxyProfile proxy, DeltaRequest request, CancellationToken cancellationToken) =>
         await IncomingBundle.OpenAsync(
-            this, proxy, request, _filesystems ?? throw new InvalidOperationException("this client was made without a reader of filesystem images"), cancellationToken);
+            this, proxy, request, _bases(), _filesystems ?? throw new InvalidOperationException("this client was made without a reader of filesystem images"), cancellationToken);
 
     public void Dispose() => _connections.Dispose();
 
     /// <summary>Asks for a bundle: 200; everything else throws.</summary>
-    internal Task<HttpResponseMessage> GetDeltaAsync(ProxyProfile proxy, DeltaRequest delta, CancellationToken cancellationToken) =>
-        GetDeltaAsync(proxy, delta, tag: null, offset: 0, delta.AnswerWithin ?? AnswerTimeout, cancellationToken);
+    internal Task<HttpResponseMessage> GetDeltaAsync(ProxyProfile proxy, DeltaRequest delta, bool patches, CancellationToken cancellationToken) =>
+        GetDeltaAsync(proxy, delta, patches, tag: null, offset: 0, delta.AnswerWithin ?? AnswerTimeout, cancellationToken);
 
     /// <summary>Asks for the rest of the bundle with the given entity tag. 200 (another bundle, or all of it) or 206; everything else throws.</summary>
-    internal Task<HttpResponseMessage> GetRestAsync(ProxyProfile proxy, DeltaRequest delta, EntityTagHeaderValue? tag, long offset, CancellationToken cancellationToken) =>
-        GetDeltaAsync(proxy, delta, tag, offset, AnswerTimeout, cancellationToken);
+    internal Task<HttpResponseMessage> GetRestAsync(ProxyProfile proxy, DeltaRequest delta, bool patches, EntityTagHeaderValue? tag, long offset, CancellationToken cancellationToken) =>
+        GetDeltaAsync(proxy, delta, patches, tag, offset, AnswerTimeout, cancellationToken);
 
     private async Task<HttpResponseMessage> GetDeltaAsync(
-        ProxyProfile proxy, DeltaRequest delta, EntityTagHeaderValue? tag, long offset, TimeSpan patience, CancellationToken cancellationToken)
+        ProxyProfile proxy, DeltaRequest delta, bool patches, EntityTagHeaderValue? tag, long offset, TimeSpan patience, CancellationToken cancellationToken)
     {
         StringBuilder query = new("starlight/delta?platform=" + Uri.EscapeDataString(delta.Platform.ToString()));
         foreach (ImageReference image in delta.Images)
@@ -138,6 +142,11 @@ public sealed class StarlightProxyClient : IProxyClient, IDisposable
         if (delta.Layers is { } layers)
         {
             query.Append(CultureInfo.InvariantCulture, $"&layers={layers}");
+        }
+
+        if (patches && delta.Bases.Count > 0)
+        {
+            query.Append("&patch=true");
         }
 
         HttpRequestMessage Make()

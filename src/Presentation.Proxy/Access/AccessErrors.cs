@@ -15,7 +15,7 @@ internal static class AccessErrors
     public static Error RoleMissing(Account account, string role) => new(
         "Access.RoleMissing", $"account {account} does not have the role '{role}' at this proxy: ask its operator", ErrorKind.PermissionDenied);
 
-    /// <summary>Depends on the account alone, not on what the proxy has: it tells nobody whether the image exists (ADR 0021).</summary>
+    /// <summary>Depends on the account alone, not on what the proxy has: it tells nobody whether the image exists (ADR 0022).</summary>
     public static Error ImageDenied(Account account, ImageReference reference) => new(
         "Access.ImageDenied", $"account {account} may not use images of {reference.Name} at this proxy: ask its operator", ErrorKind.PermissionDenied);
 }

@@ -8,5 +8,5 @@ namespace Starlight.Presentation.Proxy.Endpoints;
 internal sealed class BundleSource(ContentStore contents)
 {
     public Task WriteAsync(Stream output, DeltaBundle delta, CancellationToken cancellationToken) =>
-        BundleWriter.WriteAsync(output, delta.Units, delta.Plan, (content, _) => ValueTask.FromResult(contents.OpenRead(content)), BundleWriter.DefaultLevel, cancellationToken);
+        BundleWriter.WriteAsync(output, delta.Units, delta.Plan, (content, _) => ValueTask.FromResult(contents.OpenRead(content)), BundleWriter.DefaultLevel, contents.ScratchDirectory, cancellationToken);
 }

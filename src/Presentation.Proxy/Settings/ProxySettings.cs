@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using Starlight.Infrastructure.Registry;
 using Starlight.Presentation.Proxy.Access;
 
 namespace Starlight.Presentation.Proxy.Settings;
@@ -29,6 +30,9 @@ internal sealed record ProxySettings
     public required string Database { get; init; }
 
     public required RegistryNames Registries { get; init; }
+
+    /// <summary>Logins and mirrors of registries.</summary>
+    public RegistryOptions RegistryAccess { get; init; } = new();
 
     public required long BundleCacheBytes { get; init; }
 

@@ -30,6 +30,8 @@ internal sealed record SettingsFile
         ["rate_limit"] = static (file, value) => file with { RateLimit = Number(value) },
         ["rate_burst"] = static (file, value) => file with { RateBurst = Number(value) },
         ["concurrent_limit"] = static (file, value) => file with { ConcurrentLimit = Number(value) },
+        ["registries"] = static (file, value) => file with { Registries = RegistrySettings.Parse(value) },
+        ["registry_logins"] = static (file, value) => file with { RegistryLogins = [.. List(value).Select(Text)] },
         ["log_format"] = static (file, value) => file with { LogFormat = Text(value) },
         ["shutdown_timeout"] = static (file, value) => file with { ShutdownTimeout = Number(value) },
 
@@ -64,6 +66,11 @@ internal sealed record SettingsFile
     public int? RateBurst { get; private init; }
 
     public int? ConcurrentLimit { get; private init; }
+
+    /// <summary>By host.</summary>
+    public IReadOnlyDictionary<string, RegistrySettings> Registries { get; private init; } = new Dictionary<string, RegistrySettings>(StringComparer.Ordinal);
+
+    public IReadOnlyList<string> RegistryLogins { get; private init; } = [];
 
     public string? LogFormat { get; private init; }
 

@@ -2,6 +2,7 @@ using System.Globalization;
 using Microsoft.Extensions.Logging;
 using Starlight.Domain.References;
 using Starlight.Domain.SharedKernel;
+using Starlight.Infrastructure.Registry;
 using Starlight.Presentation.Proxy.Access;
 
 namespace Starlight.Presentation.Proxy.Settings;
@@ -55,6 +56,7 @@ internal static class SettingsSources
             DataDirectory = dataDirectory,
             Database = flags.Database ?? Variable("DB_CONNECTION_STRING") ?? file.Database ?? Path.Combine(dataDirectory, "catalog.db"),
             Registries = new RegistryNames(registry, file.DefaultRegistryAliases ?? []),
+            RegistryAccess = RegistryAccess(registry, file, environment),
             BundleCacheBytes = (long)megabytes << 20,
             AccountsPath = AccountsPath(flags, file, environment),
             Tls = Tls(flags.TlsCertificate ?? Variable("STARLIGHT_TLS_CERT") ?? file.TlsCertificate, flags.TlsKey ?? Variable("STARLIGHT_TLS_KEY") ?? file.TlsKey),
@@ -81,6 +83,33 @@ internal static class SettingsSources
 
     private static string? AccountsPath(CommandLineSettings flags, SettingsFile file, Func<string, string?> environment) =>
         (flags.Accounts ?? Variable(environment, "STARLIGHT_ACCOUNTS") ?? file.Accounts) is { Length: > 0 } path ? Path.GetFullPath(path) : null;
+
+    /// <summary>A login in the environment is the default registry's: it has room for one.</summary>
+    private static RegistryOptions RegistryAccess(string defaultRegistry, SettingsFile file, Func<string, string?> environment)
+    {
+        Dictionary<string, RegistryCredential> credentials = file.Registries.Where(r => r.Value.Username is not null)
+            .ToDictionary(r => r.Key, r => new RegistryCredential(r.Value.Username!, r.Value.Password!), StringComparer.Ordinal);
+        switch (Variable(environment, "STARLIGHT_REGISTRY_USERNAME"), Variable(environment, "STARLIGHT_REGISTRY_PASSWORD"))
+        {
+            case ({ } username, { } password):
+                credentials[defaultRegistry] = new RegistryCredential(username, password);
+                break;
+            case (null, null):
+                break;
+            default:
+                throw Invalid("STARLIGHT_REGISTRY_USERNAME and STARLIGHT_REGISTRY_PASSWORD go together: set both or neither");
+        }
+
+        return new RegistryOptions
+        {
+            DefaultRegistry = defaultRegistry,
+            Credentials = credentials,
+            SecretDirectories = file.Registries.Where(r => r.Value.Secret is not null).ToDictionary(r => r.Key, r => r.Value.Secret!, StringComparer.Ordinal),
+            LoginFiles = file.RegistryLogins,
+            LoginText = Variable(environment, "DOCKER_AUTH_CONFIG"),
+            Mirrors = file.Registries.Where(r => r.Value.Mirrors.Count > 0).ToDictionary(r => r.Key, r => r.Value.Mirrors, StringComparer.Ordinal),
+        };
+    }
 
     private static TlsFiles? Tls(string? certificate, string? key) => (certificate, key) switch
     {
