@@ -20,6 +20,7 @@ using Starlight.Infrastructure.Persistence;
 using Starlight.Infrastructure.Registry;
 using Starlight.Presentation.Proxy.Access;
 using Starlight.Presentation.Proxy.Endpoints;
+using Starlight.Presentation.Proxy.Observability;
 using Starlight.Presentation.Proxy.Problems;
 using Starlight.Presentation.Proxy.Settings;
 using Starlight.Presentation.Proxy.Transport;
@@ -43,29 +44,20 @@ internal static class ProxyHost
         }
 
         ProxyLog.Listening(logger, ProxyVersion.Text, AddressOf(app), settings.DataDirectory, settings.Registries.DefaultRegistry);
-        await app.WaitForShutdownAsync(cancellationToken);
-        return 0;
+        return await StopAsync(app, settings, logger, cancellationToken);
     }
 
     internal static WebApplication Build(ProxySettings settings)
     {
         WebApplicationBuilder builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions { ApplicationName = "starlight-proxy" });
-        builder.Logging.SetMinimumLevel(settings.LogLevel)
-            .AddFilter("Microsoft", settings.LogLevel > LogLevel.Warning ? settings.LogLevel : LogLevel.Warning)
-            // It repeats start-up failures with their stack; the command prints them as one line.
-            .AddFilter("Microsoft.Extensions.Hosting", LogLevel.None)
-            .AddSimpleConsole(console =>
-            {
-                console.SingleLine = true;
-                console.UseUtcTimestamp = true;
-                console.TimestampFormat = "yyyy-MM-dd'T'HH:mm:ss.fff'Z' ";
-            });
+        builder.Logging.AddLog(settings);
         builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => Listen(kestrel, settings));
         builder.Services.AddRoutingCore();
         builder.Services.Configure<Microsoft.Extensions.Hosting.HostOptions>(host => host.ShutdownTimeout = settings.ShutdownTimeout);
         builder.Services.AddSingleton<IConnectionListenerFactory>(services => Sockets(services, plainText: settings.Tls is null));
         builder.Services.AddSingleton(TimeProvider.System);
         builder.Services.AddAccess(settings);
+        builder.Services.AddObservability(settings);
         builder.Services
             .AddApplication()
             .AddImageTransports(settings.RegistryAccess)
@@ -75,10 +67,12 @@ internal static class ProxyHost
             .AddPersistence(settings.Database);
         builder.Services.AddSingleton(settings.Registries);
         builder.Services.AddSingleton<BundleSource>();
+        builder.Services.AddSingleton<HealthEndpoint>();
         builder.Services.AddScoped<NotifyEndpoint>();
         builder.Services.AddScoped<DeltaEndpoint>();
 
         WebApplication app = builder.Build();
+        app.UseObservability();
         app.UseMiddleware<ProtocolMiddleware>();
         app.UseMiddleware<ProblemMiddleware>();
         app.UseRouting();
@@ -103,6 +97,33 @@ internal static class ProxyHost
         {
             throw new FailureException(new Error("Proxy.CannotListen", $"cannot listen on {settings.Host}:{settings.Port}: {e.Message}", ErrorKind.Unavailable), e);
         }
+    }
+
+    /// <summary>Waits to be told to stop, then until every answer is out, the limit has passed, or somebody insists.</summary>
+    private static async Task<int> StopAsync(WebApplication app, ProxySettings settings, ILogger logger, CancellationToken cancellationToken)
+    {
+        TaskCompletionSource stopping = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        await using CancellationTokenRegistration told = app.Lifetime.ApplicationStopping.Register(stopping.SetResult);
+        await using CancellationTokenRegistration cancelled = cancellationToken.Register(app.Lifetime.StopApplication);
+        using StopSignals signals = new(app.Lifetime.StopApplication);
+        await stopping.Task;
+        ProxyLog.Stopping(logger, settings.ShutdownTimeout.TotalSeconds);
+        try
+        {
+            await app.StopAsync(signals.Second);
+        }
+        catch (Exception e) when (signals.Second.IsCancellationRequested && e is OperationCanceledException or AggregateException)
+        {
+            // What was being stopped says that it was not given the time.
+        }
+
+        if (!signals.Second.IsCancellationRequested)
+        {
+            return 0;
+        }
+
+        ProxyLog.Insisted(logger);
+        return 1;
     }
 
     private static void Listen(KestrelServerOptions kestrel, ProxySettings settings)

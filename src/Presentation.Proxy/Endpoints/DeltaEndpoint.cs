@@ -8,6 +8,7 @@ using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.Logging;
 using Microsoft.Net.Http.Headers;
 using Starlight.Application.Delta;
+using Starlight.Application.Telemetry;
 using Starlight.Domain.Images;
 using Starlight.Domain.References;
 using Starlight.Domain.SharedKernel;
@@ -50,7 +51,8 @@ internal sealed class DeltaEndpoint(IMediator mediator, RegistryNames registries
 
         // 2.
         long started = Stopwatch.GetTimestamp();
-        Result<DeltaBundle> planned = await mediator.Send(query.Value, context.RequestAborted);
+        Result<DeltaBundle> planned = await PlanAsync(query.Value, context.RequestAborted);
+        ProxyTelemetry.PlanTime.Record(Stopwatch.GetElapsedTime(started).TotalSeconds);
         if (!planned.IsSuccess)
         {
             await new ProblemResult(planned.Error).ExecuteAsync(context);
@@ -90,7 +92,21 @@ internal sealed class DeltaEndpoint(IMediator mediator, RegistryNames registries
         }
 
         using CachedBundle bundle = bundles.OpenOrBuild(delta.Identity, (output, token) => source.WriteAsync(output, delta, token));
-        await SendAsync(context, delta.Identity, tag, bundle);
+        ProxyTelemetry.ActiveStreams.Add(1);
+        try
+        {
+            await SendAsync(context, delta.Identity, tag, bundle);
+        }
+        finally
+        {
+            ProxyTelemetry.ActiveStreams.Add(-1);
+        }
+    }
+
+    private async Task<Result<DeltaBundle>> PlanAsync(GetDeltaQuery query, CancellationToken cancellationToken)
+    {
+        using Activity? span = ProxyTelemetry.Source.StartActivity("plan delta");
+        return await mediator.Send(query, cancellationToken);
     }
 
     private Result<GetDeltaQuery> Parse(HttpRequest request, Account account)
@@ -146,10 +162,12 @@ internal sealed class DeltaEndpoint(IMediator mediator, RegistryNames registries
             if (bundle.Length is not null)
             {
                 await TypedResults.Stream(bundle.OpenSeekable(), MediaType, entityTag: tag, enableRangeProcessing: true).ExecuteAsync(context);
+                ProxyTelemetry.SentBytes.Add(context.Response.ContentLength ?? 0);
                 return;
             }
 
             await bundle.CopyToAsync(context.Response.BodyWriter, offset: 0, context.RequestAborted);
+            ProxyTelemetry.SentBytes.Add(await bundle.WaitCompleteAsync(context.RequestAborted));
         }
         catch (IOException e) when (!context.RequestAborted.IsCancellationRequested)
         {

@@ -46,6 +46,9 @@ internal sealed record ProxySettings
 
     public LogFormat LogFormat { get; init; }
 
+    /// <summary>An OpenTelemetry collector is named by OTEL_EXPORTER_OTLP_ENDPOINT or OTEL_EXPORTER_OTLP_TRACES_ENDPOINT.</summary>
+    public bool ExportsTraces { get; init; }
+
     /// <summary>Running answers get so long to finish when the proxy is told to stop; clients resume what was cut off.</summary>
     public TimeSpan ShutdownTimeout { get; init; } = TimeSpan.FromSeconds(DefaultShutdownSeconds);
 

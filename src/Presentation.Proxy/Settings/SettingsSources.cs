@@ -65,6 +65,7 @@ internal static class SettingsSources
                 AtLeast(1, "rate_burst", file.RateBurst ?? ClientLimits.Default.Burst),
                 AtLeast(0, "concurrent_limit", file.ConcurrentLimit ?? ClientLimits.Default.Concurrent)),
             LogFormat = Format(flags.LogFormat ?? Variable("LOG_FORMAT") ?? file.LogFormat),
+            ExportsTraces = (Variable("OTEL_EXPORTER_OTLP_ENDPOINT") ?? Variable("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")) is not null,
             ShutdownTimeout = TimeSpan.FromSeconds(AtLeast(0, "shutdown_timeout", file.ShutdownTimeout ?? ProxySettings.DefaultShutdownSeconds)),
             Notes = file.HasCacheTimeout ? ["cache_timeout in the configuration file has no effect any more: remove it"] : [],
         };
