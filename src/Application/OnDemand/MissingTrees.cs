@@ -53,6 +53,7 @@ internal sealed partial class MissingTrees(IProvidedImages local, IWorkerImages 
         }
 
         fetched.Value.Reception.Start();
+        fetched.Value.Reception.Settle(); // the chain has a snapshot already
         LogFetched(chain, source.Image.ToString(), fetched.Value.SentContentBytes);
         return Result.Success;
     }
