@@ -31,6 +31,12 @@ internal sealed class ProxyConnections : IDisposable
     public Pool For(ProxyProfile proxy)
     {
         string file = proxy.AuthorityFile ?? "";
+        if (File.Exists(file))
+        {
+            // A mounted secret is a link whose target changes.
+            file = File.ResolveLinkTarget(file, returnFinalTarget: true)?.FullName ?? file;
+        }
+
         DateTime changed = file.Length == 0 ? default : File.GetLastWriteTimeUtc(file);
         Lazy<Pool> pool = _pools.GetOrAdd((file, changed), _ => new Lazy<Pool>(() => new Pool(file.Length == 0 ? null : Read(proxy))));
         try

@@ -16,9 +16,6 @@ internal readonly record struct LoginOutcome(Account? Account, TimeSpan? RetryAf
 /// </summary>
 internal sealed class AccountRegister
 {
-    /// <summary>Stands for those who have no account or no password, so that they take as long to refuse.</summary>
-    private static readonly PasswordHash Nobody = PasswordHash.Create(AccessToken.Create());
-
     private readonly ChangingFile<Snapshot>? _accounts;
     private readonly FailedLogins _failures;
     private readonly byte[] _key = RandomNumberGenerator.GetBytes(32);
@@ -66,7 +63,7 @@ internal sealed class AccountRegister
         bool right;
         try
         {
-            right = await Task.Run(() => (account?.Password ?? Nobody).Matches(password), cancellationToken);
+            right = await Task.Run(() => (account?.Password ?? accounts.Nobody).Matches(password), cancellationToken);
         }
         finally
         {
@@ -89,6 +86,9 @@ internal sealed class AccountRegister
         public IReadOnlyDictionary<string, Account> ByName { get; } = accounts.ToDictionary(a => a.Name, StringComparer.Ordinal);
 
         public IReadOnlyDictionary<string, Account> ByToken { get; } = accounts.Where(a => a.TokenDigest is not null).ToDictionary(a => a.TokenDigest!, StringComparer.Ordinal);
+
+        /// <summary>Stands for those who have no account or no password, so that they take as long to refuse.</summary>
+        public PasswordHash Nobody { get; } = PasswordHash.OfNobody(accounts.Max(a => a.Password?.Iterations) ?? PasswordHash.DefaultIterations);
 
         /// <summary>By name, keyed hash of the password last found right: at most one per account.</summary>
         public ConcurrentDictionary<string, byte[]> Proven { get; } = new(StringComparer.Ordinal);

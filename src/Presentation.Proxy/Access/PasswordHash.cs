@@ -36,6 +36,9 @@ internal sealed class PasswordHash
         return new PasswordHash(iterations, salt, Derive(password, salt, iterations));
     }
 
+    /// <summary>A hash that no password has: to refuse somebody in the time that a wrong password takes.</summary>
+    public static PasswordHash OfNobody(int iterations) => new(iterations, RandomNumberGenerator.GetBytes(SaltLength), RandomNumberGenerator.GetBytes(HashLength));
+
     /// <summary>Null if the text is no such hash.</summary>
     public static PasswordHash? Parse(string text)
     {
