@@ -229,7 +229,6 @@ public sealed partial class ImageLibrary : IWorkerImages, IAsyncDisposable
                     Touched = _time.GetTimestamp(),
                 };
                 trees.Add(tree);
-                Directory.CreateDirectory(tree.Directory);
                 await FilesystemImageFile.WriteAsync(tree.FilesystemImagePath, bundle.Images[i].FilesystemImage, cancellationToken);
             }
 
