@@ -147,10 +147,11 @@ public sealed partial class StarlightStack : IAsyncDisposable
             line => line.Contains(" ready: ", StringComparison.Ordinal),
             s_startDeadline);
 
-        // containerd connects again after a pause of up to 3 s and fails what it is asked for meanwhile
+        // containerd connects again after a pause of up to 3 s and fails what it is asked for meanwhile; a list of nothing it would answer by itself
         long started = Stopwatch.GetTimestamp();
         ProcessOutcome answer;
-        while ((answer = await Ctr("snapshots", "--snapshotter", Snapshotter, "ls")).ExitCode != 0)
+        string probe = NewName("probe");
+        while ((answer = await Ctr("snapshots", "--snapshotter", Snapshotter, "prepare", probe)).ExitCode != 0)
         {
             if (Stopwatch.GetElapsedTime(started) > s_startDeadline)
             {
@@ -159,6 +160,8 @@ public sealed partial class StarlightStack : IAsyncDisposable
 
             await Task.Delay(50);
         }
+
+        _ = await Ctr("snapshots", "--snapshotter", Snapshotter, "rm", probe); // the collector may have been faster
     }
 
     /// <summary>SIGKILL, as a crash does.</summary>

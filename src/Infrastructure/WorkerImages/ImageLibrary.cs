@@ -148,7 +148,14 @@ public sealed partial class ImageLibrary : IWorkerImages, IAsyncDisposable
     {
         lock (_lock)
         {
-            return _trees.ContainsKey(chainId) || !_chains.TryGetValue(chainId, out ChainRecord? chain) ? null : SourceOf(chain);
+            if (!_chains.TryGetValue(chainId, out ChainRecord? chain))
+            {
+                return null;
+            }
+
+            // Lower layers whose reception failed for good are fetched anew: no pull of an image would bring them.
+            bool isHere = _trees.TryGetValue(chainId, out WorkerTree? tree) && (chain.Layers is null || tree.Complete || tree.Reception is not null || tree.Resuming is not null);
+            return isHere ? null : SourceOf(chain);
         }
     }
 
@@ -229,7 +236,6 @@ public sealed partial class ImageLibrary : IWorkerImages, IAsyncDisposable
                     Touched = _time.GetTimestamp(),
                 };
                 trees.Add(tree);
-                Directory.CreateDirectory(tree.Directory);
                 await FilesystemImageFile.WriteAsync(tree.FilesystemImagePath, bundle.Images[i].FilesystemImage, cancellationToken);
             }
 
