@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Net;
 using System.Net.Http.Headers;
+using System.Net.Sockets;
 using System.Text;
 using System.Text.Json;
 using Starlight.Application.Abstractions.Images;
@@ -245,6 +246,11 @@ public sealed class StarlightProxyClient : IProxyClient, IDisposable
         }
         catch (OperationCanceledException e) when (!cancellationToken.IsCancellationRequested)
         {
+            throw ProxyErrors.Unreachable(proxy, e);
+        }
+        catch (SocketException e)
+        {
+            // A connection that is reset just as it is made comes out of HttpClient (10.0) bare: it looks up the peer's address and finds none.
             throw ProxyErrors.Unreachable(proxy, e);
         }
     }
