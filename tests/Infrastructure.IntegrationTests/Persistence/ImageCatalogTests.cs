@@ -121,6 +121,8 @@ public abstract class ImageCatalogTests(CatalogFixture fixture)
         (await queries.FindByDigestAsync(notification.NewImages[1].Digest, CancellationToken.None)).ShouldHaveSingleItem().Value.ShouldBe(new NamedImage(notification.NewImages[1].Digest, Index: null));
         (await queries.FindIndexAsync(index, CancellationToken.None))!.Raw.ToArray().ShouldBe(notification.Index.Raw.ToArray());
         (await queries.FindByTagAsync(Reference("v2"), CancellationToken.None)).ShouldBeEmpty();
+        (await queries.FindRepositoriesAsync(notification.NewImages[1].Digest, CancellationToken.None)).ShouldBe([Reference("v1").Name]);
+        (await queries.FindRepositoriesAsync(Digest.Empty, CancellationToken.None)).ShouldBeEmpty();
     }
 
     [Fact]
@@ -170,10 +172,10 @@ public abstract class ImageCatalogTests(CatalogFixture fixture)
     {
         string connectionString = await fixture.NewDatabaseAsync(Kind);
         CatalogDatabase database = CatalogDatabase.Parse(connectionString);
-        SchemaMigration[] two = [SchemaMigrations.All[0], new(2, "one more", ["CREATE TABLE extra (value {bigint})"])];
+        SchemaMigration[] newer = [.. SchemaMigrations.All, new(SchemaMigrations.All.Count + 1, "one more", ["CREATE TABLE extra (value {bigint})"])];
         await (await CatalogFixture.OpenAsync(connectionString)).DisposeAsync();
 
-        await new SchemaMigrator(database, Microsoft.Extensions.Logging.Abstractions.NullLogger<SchemaMigrator>.Instance, two).MigrateAsync(CancellationToken.None);
+        await new SchemaMigrator(database, Microsoft.Extensions.Logging.Abstractions.NullLogger<SchemaMigrator>.Instance, newer).MigrateAsync(CancellationToken.None);
         FailureException failure = await Should.ThrowAsync<FailureException>(() => CatalogFixture.OpenAsync(connectionString));
 
         failure.Error.Code.ShouldBe("Catalog.SchemaTooNew");
