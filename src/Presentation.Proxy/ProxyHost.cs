@@ -19,6 +19,7 @@ using Starlight.Infrastructure.Persistence;
 using Starlight.Infrastructure.Registry;
 using Starlight.Presentation.Proxy.Endpoints;
 using Starlight.Presentation.Proxy.Problems;
+using Starlight.Presentation.Proxy.Scanning;
 using Starlight.Presentation.Proxy.Settings;
 using Starlight.Presentation.Proxy.Transport;
 
@@ -68,10 +69,11 @@ internal static class ProxyHost
         builder.Services
             .AddApplication()
             .AddImageTransports(new RegistryOptions { DefaultRegistry = settings.Registries.DefaultRegistry })
-            .AddLayerFormats()
+            .AddLayerFormats(new LayerFormatOptions(ConversionCacheDirectory: Path.Combine(settings.DataDirectory, "conversions")))
             .AddFilesystemImages()
             .AddContents(settings.DataDirectory, settings.BundleCacheBytes)
-            .AddPersistence(settings.Database);
+            .AddPersistence(settings.Database)
+            .AddScanner(settings);
         builder.Services.AddSingleton(settings.Registries);
         builder.Services.AddSingleton<BundleSource>();
         builder.Services.AddScoped<NotifyEndpoint>();
@@ -81,6 +83,7 @@ internal static class ProxyHost
         app.UseMiddleware<ProtocolMiddleware>();
         app.UseMiddleware<ProblemMiddleware>();
         app.UseRouting();
+        app.UseScanner(settings);
         HealthEndpoint.Map(app);
         NotifyEndpoint.Map(app);
         DeltaEndpoint.Map(app);

@@ -17,6 +17,8 @@ internal sealed class CatalogContext(DbContextOptions<CatalogContext> options) :
 
     public DbSet<TagRow> Tags => Set<TagRow>();
 
+    public DbSet<ScanJobRow> ScanJobs => Set<ScanJobRow>();
+
     protected override void ConfigureConventions(ModelConfigurationBuilder configurationBuilder)
     {
         configurationBuilder.Properties<Digest>().HaveConversion<DigestConverter>();
@@ -27,6 +29,7 @@ internal sealed class CatalogContext(DbContextOptions<CatalogContext> options) :
 
     protected override void OnModelCreating(ModelBuilder modelBuilder)
     {
+        ScanJobRow.Configure(modelBuilder);
         modelBuilder.Entity<LayerRow>(row =>
         {
             row.ToTable("layers").HasKey(r => r.Digest);

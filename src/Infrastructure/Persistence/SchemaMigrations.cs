@@ -78,5 +78,6 @@ internal static class SchemaMigrations
             "CREATE INDEX tags_by_image ON tags (image)",
             "CREATE INDEX tags_by_index ON tags (index_digest)",
         ]),
+        ScanJobSchema.Migration(2),
     ];
 }

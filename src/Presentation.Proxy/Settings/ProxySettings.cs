@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using Starlight.Presentation.Proxy.Scanning;
 
 namespace Starlight.Presentation.Proxy.Settings;
 
@@ -27,6 +28,9 @@ internal sealed record ProxySettings
     public required RegistryNames Registries { get; init; }
 
     public required long BundleCacheBytes { get; init; }
+
+    /// <summary>Null: webhooks are refused.</summary>
+    public ScannerSettings? Scanner { get; init; }
 
     /// <summary>Things to tell the operator once the log is up.</summary>
     public IReadOnlyList<string> Notes { get; init; } = [];

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Starlight.Domain.SharedKernel;
+using Starlight.Presentation.Proxy.Scanning;
 
 namespace Starlight.Presentation.Proxy.Settings;
 
@@ -24,6 +25,7 @@ internal sealed record SettingsFile
         ["default_registry"] = static (file, value) => file with { DefaultRegistry = Text(value) },
         ["default_registry_alias"] = static (file, value) => file with { DefaultRegistryAliases = [.. List(value).Select(Text)] },
         ["bundle_cache_mb"] = static (file, value) => file with { BundleCacheMegabytes = Number(value) },
+        ["scanner"] = static (file, value) => file with { Scanner = ScannerSettings.Parse(value) },
 
         // Of earlier versions: the cache it timed has no successor that ages.
         ["cache_timeout"] = static (file, _) => file with { HasCacheTimeout = true },
@@ -44,6 +46,8 @@ internal sealed record SettingsFile
     public IReadOnlyList<string>? DefaultRegistryAliases { get; private init; }
 
     public int? BundleCacheMegabytes { get; private init; }
+
+    public ScannerSettings? Scanner { get; private init; }
 
     public bool HasCacheTimeout { get; private init; }
 

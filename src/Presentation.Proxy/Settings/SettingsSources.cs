@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Net;
 using Microsoft.Extensions.Logging;
 using Starlight.Domain.References;
 using Starlight.Domain.SharedKernel;
@@ -43,20 +44,25 @@ internal static class SettingsSources
             throw Invalid($"'bundle_cache_mb' must be at least 1, not {megabytes}");
         }
 
+        string host = flags.Host ?? Variable("STARLIGHT_HOST") ?? file.Address ?? ProxySettings.DefaultHost;
         return new ProxySettings
         {
-            Host = flags.Host ?? Variable("STARLIGHT_HOST") ?? file.Address ?? ProxySettings.DefaultHost,
+            Host = host,
             Port = Port(flags.Port ?? Variable("STARLIGHT_PORT") ?? file.Port?.ToString(CultureInfo.InvariantCulture)),
             LogLevel = Level(flags.LogLevel ?? Variable("LOG_LEVEL") ?? file.LogLevel),
             DataDirectory = dataDirectory,
             Database = flags.Database ?? Variable("DB_CONNECTION_STRING") ?? file.Database ?? Path.Combine(dataDirectory, "catalog.db"),
             Registries = new RegistryNames(registry, file.DefaultRegistryAliases ?? []),
             BundleCacheBytes = (long)megabytes << 20,
+            Scanner = file.Scanner?.Checked(Variable("STARLIGHT_SCANNER_SECRET"), IsLoopback(host)),
             Notes = file.HasCacheTimeout ? ["cache_timeout in the configuration file has no effect any more: remove it"] : [],
         };
 
         string? Variable(string name) => environment(name) is { Length: > 0 } value ? value : null;
     }
+
+    /// <summary>By name only: what merely resolves there may resolve elsewhere tomorrow.</summary>
+    private static bool IsLoopback(string host) => host == "localhost" || (IPAddress.TryParse(host, out IPAddress? address) && IPAddress.IsLoopback(address));
 
     /// <summary>0 lets the system choose, which tests use.</summary>
     private static int Port(string? text)
