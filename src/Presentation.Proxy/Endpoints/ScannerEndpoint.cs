@@ -158,26 +158,32 @@ internal sealed class ScannerEndpoint(IMediator mediator, WebhookReader reader, 
             return null;
         }
 
-        // The server's own limit is for requests whose bodies have no meaning; this one is checked here, chunked bodies included.
+        // The server's usual limit is for requests whose bodies have no meaning.
         if (context.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } limit)
         {
-            limit.MaxRequestBodySize = MaxBody + 1;
+            limit.MaxRequestBodySize = MaxBody;
         }
 
         ArrayBufferWriter<byte> body = new();
         while (true)
         {
-            int read = await context.Request.Body.ReadAsync(body.GetMemory(), context.RequestAborted);
+            int read;
+            try
+            {
+                read = await context.Request.Body.ReadAsync(body.GetMemory(), context.RequestAborted);
+            }
+            catch (BadHttpRequestException e) when (e.StatusCode == StatusCodes.Status413PayloadTooLarge)
+            {
+                // The server counts what chunks are wrapped in, too.
+                return null;
+            }
+
             if (read == 0)
             {
                 return body.WrittenMemory;
             }
 
             body.Advance(read);
-            if (body.WrittenCount > MaxBody)
-            {
-                return null;
-            }
         }
     }
 
