@@ -24,6 +24,7 @@ internal static partial class DaemonHost
         using UnixSocketListener snapshotter = UnixSocketListener.Bind(settings.SnapshotterSocket);
         using UnixSocketListener daemon = UnixSocketListener.Bind(settings.DaemonSocket);
         WorkerLayout layout = new(settings.FsRoot);
+        RequireUsable(layout.Root);
         MountCapabilities capabilities = KernelCapabilities.Find(layout.ScratchDirectory, settings.Mounts);
 
         WebApplicationBuilder builder = WebApplication.CreateSlimBuilder();
@@ -47,6 +48,11 @@ internal static partial class DaemonHost
         DaemonService.Map(app);
         app.MapGrpcUnimplemented();
         ILogger logger = app.Services.GetRequiredService<ILoggerFactory>().CreateLogger("Starlight.Daemon");
+        if (config.File.Others is { Count: > 0 } others)
+        {
+            LogUnknownKeys(logger, settings.ConfigPath, string.Join(", ", others.Keys));
+        }
+
         foreach (MountFinding finding in capabilities.Findings)
         {
             LogFinding(logger, finding.ToString());
@@ -62,6 +68,24 @@ internal static partial class DaemonHost
         return 0;
     }
 
+    /// <summary>Before anything is tried in it: what is wrong with the directory is said in one line.</summary>
+    private static void RequireUsable(string root)
+    {
+        if (root.AsSpan().ContainsAny(':', ',', '\\'))
+        {
+            throw new FailureException(new Error("Config.FsRootNotMountable", $"fs_root {root} contains ':', ',' or '\\', which overlayfs allows in no path: choose another directory", ErrorKind.InvalidInput));
+        }
+
+        try
+        {
+            Directory.CreateDirectory(root);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new FailureException(new Error("Config.FsRootUnusable", $"fs_root {root} cannot be used: {e.Message}", ErrorKind.FailedPrecondition), e);
+        }
+    }
+
     private static LogLevel LevelOf(string text) => text.ToLowerInvariant() switch
     {
         "trace" => LogLevel.Trace,
@@ -75,6 +99,9 @@ internal static partial class DaemonHost
 
     [LoggerMessage(Level = LogLevel.Information, Message = "ready: snapshotter {SnapshotterSocket}, commands {DaemonSocket}, store {FsRoot}, mount mode {MountMode}")]
     private static partial void LogStarted(ILogger logger, string snapshotterSocket, string daemonSocket, string fsRoot, string mountMode);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "keys in {Path} that this version does not know are ignored: {Keys}")]
+    private static partial void LogUnknownKeys(ILogger logger, string path, string keys);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "mounts: {Finding}")]
     private static partial void LogFinding(ILogger logger, string finding);

@@ -1,4 +1,6 @@
+using System.Diagnostics;
 using Microsoft.Extensions.Logging;
+using Starlight.Application.Telemetry;
 
 namespace Starlight.Infrastructure.Contents;
 
@@ -10,6 +12,10 @@ namespace Starlight.Infrastructure.Contents;
 public sealed class BundleCache : IAsyncDisposable
 {
     private const string PartialSuffix = ".partial";
+
+    private static readonly KeyValuePair<string, object?> Hit = new("result", "hit");
+    private static readonly KeyValuePair<string, object?> Joined = new("result", "joined");
+    private static readonly KeyValuePair<string, object?> Miss = new("result", "miss");
 
     private readonly string _root;
     private readonly long _maxBytes;
@@ -68,9 +74,11 @@ public sealed class BundleCache : IAsyncDisposable
         {
             if (Find(identity) is { } present)
             {
+                ProxyTelemetry.BundleRequests.Add(1, present.Length is null ? Joined : Hit);
                 return present;
             }
 
+            ProxyTelemetry.BundleRequests.Add(1, Miss);
             ObjectDisposedException.ThrowIf(_stopping.IsCancellationRequested, this);
             GrowingFile file = new(Path.Combine(_root, identity + PartialSuffix));
             CachedBundle bundle = CachedBundle.Growing(file);
@@ -95,6 +103,9 @@ public sealed class BundleCache : IAsyncDisposable
 
     private async Task BuildAsync(string identity, GrowingFile file, Func<Stream, CancellationToken, Task> build)
     {
+        long started = Stopwatch.GetTimestamp();
+        using Activity? span = ProxyTelemetry.Source.StartActivity("build bundle");
+        span?.SetTag("starlight.bundle", identity);
         try
         {
             await using (Stream output = file.OpenWrite())
@@ -111,6 +122,8 @@ public sealed class BundleCache : IAsyncDisposable
             }
 
             ContentsLog.BundleBuilt(_logger, identity, file.Written);
+            ProxyTelemetry.BundleBuildTime.Record(Stopwatch.GetElapsedTime(started).TotalSeconds);
+            span?.SetTag("starlight.bytes", file.Written);
             file.Finish();
         }
         catch (Exception e)
@@ -123,6 +136,7 @@ public sealed class BundleCache : IAsyncDisposable
 
             File.Delete(file.Path);
             ContentsLog.BundleFailed(_logger, identity, e.Message, e is OperationCanceledException or Domain.SharedKernel.FailureException ? null : e);
+            span?.SetStatus(ActivityStatusCode.Error, e.Message);
             file.Fail(e);
         }
     }

@@ -17,6 +17,8 @@ internal sealed class CatalogContext(DbContextOptions<CatalogContext> options) :
 
     public DbSet<TagRow> Tags => Set<TagRow>();
 
+    public DbSet<RepositoryImageRow> RepositoryImages => Set<RepositoryImageRow>();
+
     public DbSet<ScanJobRow> ScanJobs => Set<ScanJobRow>();
 
     protected override void ConfigureConventions(ModelConfigurationBuilder configurationBuilder)
@@ -94,6 +96,14 @@ internal sealed class CatalogContext(DbContextOptions<CatalogContext> options) :
             row.Property(r => r.NotifiedAt).HasColumnName("notified_at");
             row.HasOne<ImageRow>().WithMany().HasForeignKey(r => r.Image);
             row.HasOne<IndexRow>().WithMany().HasForeignKey(r => r.Index);
+        });
+        modelBuilder.Entity<RepositoryImageRow>(row =>
+        {
+            row.ToTable("repository_images").HasKey(r => new { r.Image, r.Registry, r.Repository });
+            row.Property(r => r.Image).HasColumnName("image");
+            row.Property(r => r.Registry).HasColumnName("registry");
+            row.Property(r => r.Repository).HasColumnName("repository");
+            row.HasOne<ImageRow>().WithMany().HasForeignKey(r => r.Image);
         });
     }
 

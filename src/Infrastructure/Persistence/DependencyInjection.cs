@@ -19,6 +19,7 @@ public static class DependencyInjection
         services.AddSingleton<CatalogAccess>();
         services.AddSingleton<IImageCatalog, ImageCatalog>();
         services.AddSingleton<IImageQueries, ImageQueries>();
+        services.AddSingleton<ICatalogHealth, CatalogHealth>();
         services.AddSingleton<IScanJobs, ScanJobs>();
         services.AddSingleton(provider => ActivatorUtilities.CreateInstance<SchemaMigrator>(provider));
         services.AddHostedService<CatalogStartup>();

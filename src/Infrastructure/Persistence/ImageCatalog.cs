@@ -88,6 +88,15 @@ internal sealed class ImageCatalog(CatalogAccess access, TimeProvider time) : II
             }
         }
 
+        (string registry, string repository) = (notification.Reference.Registry, notification.Reference.Repository);
+        foreach (Digest image in notification.Images.Select(i => i.Manifest).Distinct())
+        {
+            if (!await context.RepositoryImages.AnyAsync(r => r.Image == image && r.Registry == registry && r.Repository == repository, cancellationToken))
+            {
+                context.RepositoryImages.Add(new RepositoryImageRow { Image = image, Registry = registry, Repository = repository });
+            }
+        }
+
         if (notification.Reference.Tag is { } tag)
         {
             await PointTagAsync(context, notification, tag, now, cancellationToken);

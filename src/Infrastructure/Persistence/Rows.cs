@@ -99,3 +99,13 @@ internal sealed class TagRow
 
     public required DateTimeOffset NotifiedAt { get; set; }
 }
+
+/// <summary>In which repositories an image was notified, also after its tags moved on: who may read it by its digest.</summary>
+internal sealed class RepositoryImageRow
+{
+    public required Digest Image { get; init; }
+
+    public required string Registry { get; init; }
+
+    public required string Repository { get; init; }
+}

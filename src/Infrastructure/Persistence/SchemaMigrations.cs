@@ -78,6 +78,17 @@ internal static class SchemaMigrations
             "CREATE INDEX tags_by_image ON tags (image)",
             "CREATE INDEX tags_by_index ON tags (index_digest)",
         ]),
-        ScanJobSchema.Migration(2),
+        new(2, "repositories of images",
+        [
+            """
+            CREATE TABLE repository_images (
+                image             TEXT     NOT NULL REFERENCES images (digest) ON DELETE CASCADE,
+                registry          TEXT     NOT NULL,
+                repository        TEXT     NOT NULL,
+                PRIMARY KEY (image, registry, repository))
+            """,
+            "INSERT INTO repository_images (image, registry, repository) SELECT DISTINCT image, registry, repository FROM tags",
+        ]),
+        ScanJobSchema.Migration(3),
     ];
 }

@@ -170,10 +170,10 @@ public abstract class ImageCatalogTests(CatalogFixture fixture)
     {
         string connectionString = await fixture.NewDatabaseAsync(Kind);
         CatalogDatabase database = CatalogDatabase.Parse(connectionString);
-        SchemaMigration[] two = [SchemaMigrations.All[0], new(2, "one more", ["CREATE TABLE extra (value {bigint})"])];
+        SchemaMigration[] more = [.. SchemaMigrations.All, new(SchemaMigrations.All.Count + 1, "one more", ["CREATE TABLE extra (value {bigint})"])];
         await (await CatalogFixture.OpenAsync(connectionString)).DisposeAsync();
 
-        await new SchemaMigrator(database, Microsoft.Extensions.Logging.Abstractions.NullLogger<SchemaMigrator>.Instance, two).MigrateAsync(CancellationToken.None);
+        await new SchemaMigrator(database, Microsoft.Extensions.Logging.Abstractions.NullLogger<SchemaMigrator>.Instance, more).MigrateAsync(CancellationToken.None);
         FailureException failure = await Should.ThrowAsync<FailureException>(() => CatalogFixture.OpenAsync(connectionString));
 
         failure.Error.Code.ShouldBe("Catalog.SchemaTooNew");
