@@ -1,4 +1,4 @@
-namespace Starlight.Domain.Scanning;
+namespace Starlight.Domain.References;
 
 /// <summary>Patterns in which <c>*</c> stands for any characters, none and slashes included, and every other character for itself.</summary>
 internal static class Wildcard
