@@ -22,6 +22,7 @@ using Starlight.Presentation.Proxy.Access;
 using Starlight.Presentation.Proxy.Endpoints;
 using Starlight.Presentation.Proxy.Observability;
 using Starlight.Presentation.Proxy.Problems;
+using Starlight.Presentation.Proxy.Scanning;
 using Starlight.Presentation.Proxy.Settings;
 using Starlight.Presentation.Proxy.Transport;
 
@@ -61,10 +62,11 @@ internal static class ProxyHost
         builder.Services
             .AddApplication()
             .AddImageTransports(settings.RegistryAccess)
-            .AddLayerFormats()
+            .AddLayerFormats(new LayerFormatOptions(ConversionCacheDirectory: Path.Combine(settings.DataDirectory, "conversions")))
             .AddFilesystemImages()
             .AddContents(settings.DataDirectory, settings.BundleCacheBytes)
-            .AddPersistence(settings.Database);
+            .AddPersistence(settings.Database)
+            .AddScanner(settings);
         builder.Services.AddSingleton(settings.Registries);
         builder.Services.AddSingleton<BundleSource>();
         builder.Services.AddSingleton<HealthEndpoint>();
@@ -77,6 +79,7 @@ internal static class ProxyHost
         app.UseMiddleware<ProblemMiddleware>();
         app.UseRouting();
         app.UseAccess();
+        app.UseScanner(settings);
         HealthEndpoint.Map(app);
         NotifyEndpoint.Map(app);
         DeltaEndpoint.Map(app);

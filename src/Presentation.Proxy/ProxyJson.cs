@@ -11,6 +11,8 @@ namespace Starlight.Presentation.Proxy;
 [JsonSerializable(typeof(HealthAnswer))]
 [JsonSerializable(typeof(NotifyAnswer))]
 [JsonSerializable(typeof(NotifyLine))]
+[JsonSerializable(typeof(ScannerAnswer))]
+[JsonSerializable(typeof(ScanJobList))]
 internal sealed partial class ProxyJson : JsonSerializerContext
 {
     /// <summary>Quotes and plus signs as they are: the answers are read by people and programs, never put into HTML.</summary>

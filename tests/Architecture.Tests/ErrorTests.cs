@@ -17,6 +17,7 @@ public sealed class ErrorTests
         ["Starlight.Application.Behaviours.ValidationBehaviour`2/<Handle>d__3::MoveNext"] = "the code of the first broken rule, given with WithErrorCode",
         ["Starlight.Domain.Images.OciJson::Parse"] = "<document>.Malformed, for manifests, indexes and configurations",
         ["Starlight.Infrastructure.Images.Sources.ManifestDocument::Failure"] = "Manifest.<problem>, all problems in that file",
+        ["Starlight.Infrastructure.Persistence.ScanJobs::FromRow"] = "what a job failed with, as it was stored",
         ["Starlight.Infrastructure.Grpc.GrpcPeer::ConnectionLost"] = "<peer>.ConnectionLost: Daemon or Containerd",
         ["Starlight.Infrastructure.Grpc.GrpcPeer::NotGrpc"] = "<peer>.NotGrpc",
         ["Starlight.Infrastructure.Grpc.GrpcPeer::NotPermitted"] = "<peer>.NotPermitted",

@@ -17,6 +17,7 @@ public sealed partial class RegistryServer : IAsyncDisposable
     private readonly (string User, string Password)? _credentials;
     private readonly StringBuilder _log = new();
     private Process? _process;
+    private string _notifications = "";
 
     private RegistryServer(string directory, (string User, string Password)? credentials)
     {
@@ -77,6 +78,17 @@ public sealed partial class RegistryServer : IAsyncDisposable
         }
     }
 
+    /// <summary>Restarts it so that it tells <paramref name="endpoint"/> about every event from now on.</summary>
+    /// <param name="endpoint">A URL that takes notifications.</param>
+    /// <param name="authorization">What goes into the Authorization header; null for none.</param>
+    public async Task NotifyAsync(Uri endpoint, string? authorization)
+    {
+        string headers = authorization is null ? "" : $"      headers:\n        Authorization: ['{authorization}']\n";
+        _notifications = $"notifications:\n  endpoints:\n    - name: test\n      url: {endpoint}\n{headers}      timeout: 5s\n      threshold: 1\n      backoff: 100ms\n";
+        await StopAsync();
+        await RestartAsync();
+    }
+
     /// <summary>Starts again with the same port and storage.</summary>
     public Task RestartAsync() => StartProcessAsync(Port);
 
@@ -100,7 +112,7 @@ public sealed partial class RegistryServer : IAsyncDisposable
         await File.WriteAllTextAsync(
             configuration,
             $"version: 0.1\nlog:\n  level: info\nstorage:\n  filesystem:\n    rootdirectory: {StorageDirectory}\n  delete:\n    enabled: true\n  maintenance:\n    uploadpurging:\n      enabled: false\n"
-            + $"http:\n  addr: 127.0.0.1:{port}\n  secret: starlight-test\n{auth}");
+            + $"http:\n  addr: 127.0.0.1:{port}\n  secret: starlight-test\n{auth}{_notifications}");
 
         ProcessStartInfo start = new("docker-registry", ["serve", configuration]) { RedirectStandardError = true, RedirectStandardOutput = true, UseShellExecute = false };
         TaskCompletionSource<int> listening = new(TaskCreationOptions.RunContinuationsAsynchronously);

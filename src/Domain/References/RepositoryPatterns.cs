@@ -41,7 +41,7 @@ public sealed class RepositoryPatterns
     }
 
     /// <param name="name"><see cref="ImageReference.Name"/>.</param>
-    public bool Includes(string name) => IsAll || Patterns.Any(pattern => Matches(pattern, name));
+    public bool Includes(string name) => IsAll || Patterns.Any(pattern => Wildcard.Matches(pattern, name));
 
     public override string ToString() => string.Join(", ", Patterns);
 
@@ -58,36 +58,5 @@ public sealed class RepositoryPatterns
         return slash < 0 && defaultRegistry == ImageReference.DefaultRegistry && !pattern.Contains('*', StringComparison.Ordinal)
             ? $"{defaultRegistry}/library/{pattern}"
             : $"{defaultRegistry}/{pattern}";
-    }
-
-    /// <summary>Goes back to the last star only, so that no pattern takes more than length × length steps.</summary>
-    private static bool Matches(string pattern, string name)
-    {
-        int at = 0;
-        int star = -1;
-        int starAt = 0;
-        for (int i = 0; i < name.Length;)
-        {
-            if (at < pattern.Length && pattern[at] == '*')
-            {
-                (star, starAt) = (at++, i);
-            }
-            else if (at < pattern.Length && pattern[at] == name[i])
-            {
-                at++;
-                i++;
-            }
-            else if (star >= 0)
-            {
-                at = star + 1;
-                i = ++starAt;
-            }
-            else
-            {
-                return false;
-            }
-        }
-
-        return pattern.AsSpan(at).TrimStart('*').IsEmpty;
     }
 }

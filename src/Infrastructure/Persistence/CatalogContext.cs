@@ -19,6 +19,8 @@ internal sealed class CatalogContext(DbContextOptions<CatalogContext> options) :
 
     public DbSet<RepositoryImageRow> RepositoryImages => Set<RepositoryImageRow>();
 
+    public DbSet<ScanJobRow> ScanJobs => Set<ScanJobRow>();
+
     protected override void ConfigureConventions(ModelConfigurationBuilder configurationBuilder)
     {
         configurationBuilder.Properties<Digest>().HaveConversion<DigestConverter>();
@@ -29,6 +31,7 @@ internal sealed class CatalogContext(DbContextOptions<CatalogContext> options) :
 
     protected override void OnModelCreating(ModelBuilder modelBuilder)
     {
+        ScanJobRow.Configure(modelBuilder);
         modelBuilder.Entity<LayerRow>(row =>
         {
             row.ToTable("layers").HasKey(r => r.Digest);

@@ -2,6 +2,7 @@ using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Starlight.Application.Abstractions.Catalog;
+using Starlight.Application.Abstractions.Scanning;
 
 namespace Starlight.Infrastructure.Persistence;
 
@@ -19,6 +20,7 @@ public static class DependencyInjection
         services.AddSingleton<IImageCatalog, ImageCatalog>();
         services.AddSingleton<IImageQueries, ImageQueries>();
         services.AddSingleton<ICatalogHealth, CatalogHealth>();
+        services.AddSingleton<IScanJobs, ScanJobs>();
         services.AddSingleton(provider => ActivatorUtilities.CreateInstance<SchemaMigrator>(provider));
         services.AddHostedService<CatalogStartup>();
         return services;

@@ -129,7 +129,7 @@ internal sealed class ImageCatalog(CatalogAccess access, TimeProvider time) : II
     }
 
     /// <summary>Class 23 is "integrity constraint violation" (SQLSTATE; 23505 unique, 23503 foreign key); SQLite says SQLITE_CONSTRAINT, 19.</summary>
-    private static bool IsCollision(DbUpdateException e) => e.InnerException switch
+    internal static bool IsCollision(DbUpdateException e) => e.InnerException switch
     {
         Microsoft.Data.Sqlite.SqliteException sqlite => sqlite.SqliteErrorCode == 19,
         DbException { SqlState: { } state } => state.StartsWith("23", StringComparison.Ordinal),

@@ -89,5 +89,6 @@ internal static class SchemaMigrations
             """,
             "INSERT INTO repository_images (image, registry, repository) SELECT DISTINCT image, registry, repository FROM tags",
         ]),
+        ScanJobSchema.Migration(3),
     ];
 }

@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Logging;
 using Starlight.Infrastructure.Registry;
 using Starlight.Presentation.Proxy.Access;
+using Starlight.Presentation.Proxy.Scanning;
 
 namespace Starlight.Presentation.Proxy.Settings;
 
@@ -51,6 +52,9 @@ internal sealed record ProxySettings
 
     /// <summary>Running answers get so long to finish when the proxy is told to stop; clients resume what was cut off.</summary>
     public TimeSpan ShutdownTimeout { get; init; } = TimeSpan.FromSeconds(DefaultShutdownSeconds);
+
+    /// <summary>Null: webhooks are refused.</summary>
+    public ScannerSettings? Scanner { get; init; }
 
     /// <summary>Things to tell the operator once the log is up.</summary>
     public IReadOnlyList<string> Notes { get; init; } = [];

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Starlight.Domain.SharedKernel;
+using Starlight.Presentation.Proxy.Scanning;
 
 namespace Starlight.Presentation.Proxy.Settings;
 
@@ -34,6 +35,7 @@ internal sealed record SettingsFile
         ["registry_logins"] = static (file, value) => file with { RegistryLogins = [.. List(value).Select(Text)] },
         ["log_format"] = static (file, value) => file with { LogFormat = Text(value) },
         ["shutdown_timeout"] = static (file, value) => file with { ShutdownTimeout = Number(value) },
+        ["scanner"] = static (file, value) => file with { Scanner = ScannerSettings.Parse(value) },
 
         // Of earlier versions: the cache it timed has no successor that ages.
         ["cache_timeout"] = static (file, _) => file with { HasCacheTimeout = true },
@@ -76,6 +78,8 @@ internal sealed record SettingsFile
 
     /// <summary>Seconds.</summary>
     public int? ShutdownTimeout { get; private init; }
+
+    public ScannerSettings? Scanner { get; private init; }
 
     public bool HasCacheTimeout { get; private init; }
 

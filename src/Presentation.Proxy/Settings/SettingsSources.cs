@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Net;
 using Microsoft.Extensions.Logging;
 using Starlight.Domain.References;
 using Starlight.Domain.SharedKernel;
@@ -48,9 +49,10 @@ internal static class SettingsSources
         }
 
         int megabytes = AtLeast(1, "bundle_cache_mb", file.BundleCacheMegabytes ?? ProxySettings.DefaultBundleCacheMegabytes);
+        string host = flags.Host ?? Variable("STARLIGHT_HOST") ?? file.Address ?? ProxySettings.DefaultHost;
         return new ProxySettings
         {
-            Host = flags.Host ?? Variable("STARLIGHT_HOST") ?? file.Address ?? ProxySettings.DefaultHost,
+            Host = host,
             Port = Port(flags.Port ?? Variable("STARLIGHT_PORT") ?? file.Port?.ToString(CultureInfo.InvariantCulture)),
             LogLevel = Level(flags.LogLevel ?? Variable("LOG_LEVEL") ?? file.LogLevel),
             DataDirectory = dataDirectory,
@@ -67,6 +69,7 @@ internal static class SettingsSources
             LogFormat = Format(flags.LogFormat ?? Variable("LOG_FORMAT") ?? file.LogFormat),
             ExportsTraces = (Variable("OTEL_EXPORTER_OTLP_ENDPOINT") ?? Variable("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")) is not null,
             ShutdownTimeout = TimeSpan.FromSeconds(AtLeast(0, "shutdown_timeout", file.ShutdownTimeout ?? ProxySettings.DefaultShutdownSeconds)),
+            Scanner = file.Scanner?.Checked(Variable("STARLIGHT_SCANNER_SECRET"), IsLoopback(host)),
             Notes = file.HasCacheTimeout ? ["cache_timeout in the configuration file has no effect any more: remove it"] : [],
         };
 
@@ -127,6 +130,9 @@ internal static class SettingsSources
     };
 
     private static int AtLeast(int least, string key, int value) => value >= least ? value : throw Invalid($"'{key}' must be at least {least}, not {value}");
+
+    /// <summary>By name only: what merely resolves there may resolve elsewhere tomorrow.</summary>
+    private static bool IsLoopback(string host) => host == "localhost" || (IPAddress.TryParse(host, out IPAddress? address) && IPAddress.IsLoopback(address));
 
     /// <summary>0 lets the system choose, which tests use.</summary>
     private static int Port(string? text)

@@ -1,0 +1,46 @@
+using Microsoft.AspNetCore.Builder;
+using Microsoft.Extensions.DependencyInjection;
+using Starlight.Infrastructure.Pacing;
+using Starlight.Presentation.Proxy.Endpoints;
+using Starlight.Presentation.Proxy.Settings;
+
+namespace Starlight.Presentation.Proxy.Scanning;
+
+/// <summary>The door to webhooks and the jobs they start.</summary>
+internal static class ScannerRegistration
+{
+    /// <summary>After persistence and image transports. Without rules there is no worker, and the endpoint says so.</summary>
+    public static IServiceCollection AddScanner(this IServiceCollection services, ProxySettings settings)
+    {
+        if (settings.Scanner is not { } scanner)
+        {
+            return services;
+        }
+
+        services.AddBackgroundPace();
+        services.AddSingleton(scanner);
+        services.AddSingleton(scanner.ToOptions(settings.Registries));
+        services.AddSingleton<WebhookReader>();
+        services.AddSingleton(_ => new ScanWorkerName(settings.DataDirectory));
+        services.AddSingleton<ScanWorker>();
+        services.AddHostedService(provider => provider.GetRequiredService<ScanWorker>());
+        services.AddScoped<ScannerEndpoint>();
+        return services;
+    }
+
+    /// <summary>Before the endpoints: jobs go slowly while a bundle is planned, built or sent.</summary>
+    public static void UseScanner(this WebApplication app, ProxySettings settings)
+    {
+        if (settings.Scanner is not null)
+        {
+            BackgroundPace pace = app.Services.GetRequiredService<BackgroundPace>();
+            app.Use(async (context, next) =>
+            {
+                using IDisposable? serving = context.Request.Path.StartsWithSegments("/starlight/delta", StringComparison.Ordinal) ? pace.EnterForeground() : null;
+                await next(context);
+            });
+        }
+
+        ScannerEndpoint.Map(app, isSetUp: settings.Scanner is not null);
+    }
+}
