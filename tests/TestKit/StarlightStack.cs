@@ -238,8 +238,16 @@ public sealed partial class StarlightStack : IAsyncDisposable
     public async Task PullWholeAsync(params string[] references) => (await Cli(["pull", "--disable-early-start", .. references])).Succeeded();
 
     /// <summary>Runs a command in a container of its own to its end and removes the container.</summary>
-    public async Task<string> RunAsync(string reference, string[] command, string snapshotter = Snapshotter, params string[] options) =>
-        (await Ctr(["run", "--rm", "--snapshotter", snapshotter, .. options, reference, NewName("run"), .. command])).Succeeded();
+    /// <returns>What it wrote to its outputs, as Latin-1: file names are bytes.</returns>
+    public async Task<string> RunAsync(string reference, string[] command, string snapshotter = Snapshotter, params string[] options)
+    {
+        // Written by the shim: what ctr itself passes on may lack the end, because it closes the pipes when the container has ended.
+        string log = _scratch[NewName("output")];
+        ProcessOutcome run = await Ctr(["run", "--rm", "--log-uri", $"file://{log}", "--snapshotter", snapshotter, .. options, reference, NewName("run"), .. command]);
+        string output = File.Exists(log) ? await File.ReadAllTextAsync(log, Encoding.Latin1) : "";
+        File.Delete(log);
+        return (run with { Output = output }).Succeeded();
+    }
 
     /// <summary>Starts a container that goes on running until the stack or the container is removed. Returns its name.</summary>
     public async Task<string> StartContainerAsync(string reference, string[] command, string snapshotter = Snapshotter)

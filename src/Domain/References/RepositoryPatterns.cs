@@ -50,7 +50,7 @@ public sealed class RepositoryPatterns
     {
         int slash = pattern.IndexOf('/', StringComparison.Ordinal);
         string first = slash < 0 ? "" : pattern[..slash];
-        if (pattern == "*" || first == "localhost" || first.AsSpan().ContainsAny('.', ':', '*') || first.AsSpan().ContainsAnyInRange('A', 'Z'))
+        if (pattern[0] == '*' || first == "localhost" || first.AsSpan().ContainsAny('.', ':', '*') || first.AsSpan().ContainsAnyInRange('A', 'Z'))
         {
             return pattern;
         }
