@@ -2,6 +2,7 @@ using FluentValidation;
 using MediatR;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
+using Starlight.Application.Abstractions.Catalog;
 using Starlight.Application.Abstractions.Snapshots;
 using Starlight.Application.Behaviours;
 using Starlight.Application.Delta;
@@ -9,6 +10,7 @@ using Starlight.Application.Indexing;
 using Starlight.Application.Notify;
 using Starlight.Application.OnDemand;
 using Starlight.Application.Pull;
+using Starlight.Application.Refill;
 
 namespace Starlight.Application;
 
@@ -40,6 +42,8 @@ public static class DependencyInjection
 
         AddDeferredSingleton<ImageResolver>(services);
         AddDeferredSingleton<LayerIndexer>(services);
+        AddDeferredSingleton<LayerRefill>(services);
+        services.AddSingleton(provider => new ContentSupply(provider.GetRequiredService<IImageCatalog>(), provider.GetRequiredService<IContentStore>(), provider.GetRequiredService<LayerRefill>()));
         AddDeferredSingleton<ImageAssembler>(services);
         AddDeferredSingleton<ImageIndexer>(services);
         AddDeferredSingleton<SharedNotifications>(services);

@@ -15,11 +15,13 @@ internal static class ProxyCommand
     private static readonly Option<string> DataDirectory = new("--data-dir") { Description = $"where contents and bundles are kept [default: {ProxySettings.DefaultDataDirectory}]", HelpName = "DIRECTORY" };
     private static readonly Option<string> Registry = new("--registry", "-r") { Description = "registry of references that name none (REGISTRY) [default: docker.io]", HelpName = "HOST[:PORT]" };
 
+    private static readonly Option<string> StoreLimit = new("--store-limit") { Description = $"room for contents on disk, e.g. 200GB, 40% or none; what was used least recently goes and is read from the registry again when needed (STARLIGHT_STORE_LIMIT) [default: {ProxySettings.DefaultStoreLimit}]", HelpName = "SIZE" };
+
     public static RootCommand Create(Func<ProxySettings, CancellationToken, Task<int>> run)
     {
         RootCommand command = new("Starlight proxy: indexes images next to their registry and delivers them to workers as one stream.")
         {
-            Config, Host, Port, LogLevel, Database, DataDirectory, Registry,
+            Config, Host, Port, LogLevel, Database, DataDirectory, Registry, StoreLimit,
         };
         command.SetAction(async (parsed, cancellationToken) =>
         {
@@ -32,6 +34,7 @@ internal static class ProxyCommand
                 Database = parsed.GetValue(Database),
                 DataDirectory = parsed.GetValue(DataDirectory),
                 Registry = parsed.GetValue(Registry),
+                StoreLimit = parsed.GetValue(StoreLimit),
             };
             try
             {

@@ -70,7 +70,7 @@ internal static class ProxyHost
             .AddImageTransports(new RegistryOptions { DefaultRegistry = settings.Registries.DefaultRegistry })
             .AddLayerFormats()
             .AddFilesystemImages()
-            .AddContents(settings.DataDirectory, settings.BundleCacheBytes)
+            .AddContents(settings.DataDirectory, settings.BundleCacheBytes, settings.StoreLimitBytes)
             .AddPersistence(settings.Database);
         builder.Services.AddSingleton(settings.Registries);
         builder.Services.AddSingleton<BundleSource>();

@@ -43,8 +43,8 @@ internal sealed class GetDeltaValidator : AbstractValidator<GetDeltaQuery>
     }
 }
 
-/// <summary>1. find the images by name or digest; 2. take what planning needs from memory or the catalog; 3. plan; 4. make sure that every content is here.</summary>
-internal sealed class GetDeltaHandler(IImageQueries queries, ImageShelf shelf, IContentStore contents, IBundleFormat format) : IRequestHandler<GetDeltaQuery, Result<DeltaBundle>>
+/// <summary>1. find the images by name or digest; 2. take what planning needs from memory or the catalog; 3. plan. Contents that are not here are no obstacle: whoever writes the bundle fetches them.</summary>
+internal sealed class GetDeltaHandler(IImageQueries queries, ImageShelf shelf, IBundleFormat format) : IRequestHandler<GetDeltaQuery, Result<DeltaBundle>>
 {
     public async Task<Result<DeltaBundle>> Handle(GetDeltaQuery request, CancellationToken cancellationToken)
     {
@@ -85,15 +85,6 @@ internal sealed class GetDeltaHandler(IImageQueries queries, ImageShelf shelf, I
 
         // 3.
         DeltaPlan plan = DeltaPlanner.Plan(wanted, have);
-
-        // 4. An answer that has begun can only be cut off, so look now.
-        foreach (PlannedContent planned in plan.Contents)
-        {
-            if (!contents.Contains(planned.Content.Digest))
-            {
-                return DeltaErrors.ContentMissing(images[planned.Image].Reference, planned.Content.Digest);
-            }
-        }
 
         return new DeltaBundle(format.Identity(units, plan), images, units, plan);
     }

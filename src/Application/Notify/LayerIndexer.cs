@@ -4,7 +4,6 @@ using Starlight.Domain.Catalog;
 using Starlight.Domain.Content;
 using Starlight.Domain.Images;
 using Starlight.Domain.SharedKernel;
-using Starlight.Domain.Trees;
 
 namespace Starlight.Application.Notify;
 
@@ -13,8 +12,8 @@ namespace Starlight.Application.Notify;
 internal sealed record ReadLayer(IndexedLayer Layer, bool IsNew, (long Count, long Bytes) Added);
 
 /// <summary>
-/// Reads layers: once each, however many images and callers want one, and never again while the catalog knows it and the content store holds what is
-/// in it. A layer whose contents have gone missing is read again. At most <see cref="ParallelLayers"/> are read at a time, which bounds memory.
+/// Reads layers: once each, however many images and callers want one, and never again while the catalog knows it; contents that have gone missing come back by
+/// themselves when they are needed. At most <see cref="ParallelLayers"/> are read at a time, which bounds memory.
 /// </summary>
 internal sealed class LayerIndexer(IImageCatalog catalog, IContentStore contents, ILayerScanner scanner)
 {
@@ -37,11 +36,7 @@ internal sealed class LayerIndexer(IImageCatalog catalog, IContentStore contents
         {
             if (await catalog.FindLayerAsync(descriptor.Digest, cancellationToken) is { } known)
             {
-                IReadOnlyList<LayerEntry> entries = scanner.DecodeIndex(known.Index);
-                if (entries.All(e => e.Kind != FileKind.Regular || e.Size == 0 || contents.Contains(e.Content)))
-                {
-                    return new ReadLayer(known, IsNew: false, default);
-                }
+                return new ReadLayer(known, IsNew: false, default);
             }
 
             await using IImageSource source = open();
@@ -50,7 +45,10 @@ internal sealed class LayerIndexer(IImageCatalog catalog, IContentStore contents
             await using IContentIntake intake = contents.OpenIntake();
             LayerScan scan = await ScanAsync(descriptor, counted, intake, cancellationToken);
             byte[] index = scanner.EncodeIndex(scan.Entries);
-            IndexedLayer layer = new(descriptor.Digest, scan.DiffId, descriptor.Size, scan.UncompressedSize, scan.IsEStargz, index);
+            IndexedLayer layer = new(descriptor.Digest, scan.DiffId, descriptor.Size, scan.UncompressedSize, scan.IsEStargz, index) { Members = scan.Members };
+
+            // At once, not with the image: other proxies wait for it, and it is true whatever becomes of the image.
+            await catalog.RecordLayerAsync(layer, cancellationToken);
             return new ReadLayer(layer, IsNew: true, intake.Added);
         }
         finally

@@ -45,12 +45,13 @@ internal sealed class SharedNotifications(
         foreach (ResolvedImage image in resolved.Images)
         {
             // A tag that moves meanwhile does not matter: blobs are named by digest.
-            outcomes.Add(await indexer.IndexAsync(() => transports.OpenSource(reference, access), image, read, progress, cancellationToken));
+            ImageOrigin origin = new(reference.Registry, reference.Repository, insecure);
+            outcomes.Add(await indexer.IndexAsync(() => transports.OpenSource(reference, access), origin, image, read, progress, cancellationToken));
         }
 
         progress.Report(new NotifyProgress(NotifyStage.Storing, resolved.Digest));
 
-        // 3. Contents first: the catalog must never promise what a power failure could take back.
+        // 3. Contents first, so that a power failure does not make the proxy read them again.
         await contents.FlushAsync(cancellationToken);
         ReadLayer[] newLayers = [.. read.Values.Where(l => l.IsNew)];
         await catalog.RecordAsync(
@@ -59,7 +60,10 @@ internal sealed class SharedNotifications(
                 resolved.Index,
                 [.. resolved.Images.Select(i => new PlatformImage(i.Platform, i.Digest))],
                 [.. outcomes.Where(o => o.IsNew).Select(o => o.Image)],
-                [.. newLayers.Select(l => l.Layer)]),
+                [.. read.Values.Select(l => l.Layer)])
+            {
+                Insecure = insecure,
+            },
             cancellationToken);
         return new NotifyReport(
             reference,

@@ -11,6 +11,10 @@ internal sealed class CatalogContext(DbContextOptions<CatalogContext> options) :
 
     public DbSet<ImageRow> Images => Set<ImageRow>();
 
+    public DbSet<ImageLayerRow> ImageLayers => Set<ImageLayerRow>();
+
+    public DbSet<ImageOriginRow> Origins => Set<ImageOriginRow>();
+
     public DbSet<IndexRow> Indexes => Set<IndexRow>();
 
     public DbSet<IndexImageRow> IndexImages => Set<IndexImageRow>();
@@ -36,6 +40,8 @@ internal sealed class CatalogContext(DbContextOptions<CatalogContext> options) :
             row.Property(r => r.UncompressedSize).HasColumnName("uncompressed_size");
             row.Property(r => r.IsEStargz).HasColumnName("is_estargz");
             row.Property(r => r.Index).HasColumnName("entries");
+            row.Property(r => r.Members).HasColumnName("members");
+            row.Property(r => r.IndexedAt).HasColumnName("indexed_at");
         });
         modelBuilder.Entity<ImageRow>(row =>
         {
@@ -53,6 +59,7 @@ internal sealed class CatalogContext(DbContextOptions<CatalogContext> options) :
             row.Property(r => r.FileCount).HasColumnName("file_count");
             row.Property(r => r.ContentBytes).HasColumnName("content_bytes");
             row.Property(r => r.IndexedAt).HasColumnName("indexed_at");
+            row.Property(r => r.UsedAt).HasColumnName("used_at");
             row.HasMany(r => r.Layers).WithOne().HasForeignKey(l => l.Image);
         });
         modelBuilder.Entity<ImageLayerRow>(row =>
@@ -62,6 +69,17 @@ internal sealed class CatalogContext(DbContextOptions<CatalogContext> options) :
             row.Property(r => r.Position).HasColumnName("position");
             row.Property(r => r.Layer).HasColumnName("layer");
             row.HasOne<LayerRow>().WithMany().HasForeignKey(r => r.Layer);
+        });
+        modelBuilder.Entity<ImageOriginRow>(row =>
+        {
+            row.ToTable("image_origins").HasKey(r => new { r.Image, r.Registry, r.Repository });
+            row.Property(r => r.Image).HasColumnName("image");
+            row.Property(r => r.Registry).HasColumnName("registry");
+            row.Property(r => r.Repository).HasColumnName("repository");
+            row.Property(r => r.Insecure).HasColumnName("insecure");
+            row.Property(r => r.IsRoot).HasColumnName("is_root");
+            row.Property(r => r.NotifiedAt).HasColumnName("notified_at");
+            row.HasOne<ImageRow>().WithMany().HasForeignKey(r => r.Image);
         });
         modelBuilder.Entity<IndexRow>(row =>
         {

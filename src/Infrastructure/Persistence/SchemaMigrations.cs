@@ -78,5 +78,32 @@ internal static class SchemaMigrations
             "CREATE INDEX tags_by_image ON tags (image)",
             "CREATE INDEX tags_by_index ON tags (index_digest)",
         ]),
+        new(2, "origins, members, use and claims",
+        [
+            "ALTER TABLE layers ADD COLUMN members {blob} NULL",
+            "ALTER TABLE layers ADD COLUMN indexed_at {bigint} NOT NULL DEFAULT 0",
+            "ALTER TABLE images ADD COLUMN used_at {bigint} NOT NULL DEFAULT 0",
+            "UPDATE images SET used_at = indexed_at",
+            """
+            CREATE TABLE image_origins (
+                image             TEXT     NOT NULL REFERENCES images (digest) ON DELETE CASCADE,
+                registry          TEXT     NOT NULL,
+                repository        TEXT     NOT NULL,
+                insecure          {bool}   NOT NULL,
+                is_root           {bool}   NOT NULL,
+                notified_at       {bigint} NOT NULL,
+                PRIMARY KEY (image, registry, repository))
+            """,
+            """
+            INSERT INTO image_origins (image, registry, repository, insecure, is_root, notified_at)
+                SELECT image, registry, repository, CAST(0 AS {bool}), CAST(0 AS {bool}), MAX(notified_at) FROM tags GROUP BY image, registry, repository
+            """,
+            """
+            CREATE TABLE claims (
+                name              TEXT     NOT NULL PRIMARY KEY,
+                owner             TEXT     NOT NULL,
+                expires_at        {bigint} NOT NULL)
+            """,
+        ]),
     ];
 }

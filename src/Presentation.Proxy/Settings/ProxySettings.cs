@@ -12,6 +12,9 @@ internal sealed record ProxySettings
     /// <summary>In MiB: some hundreds of bundles of ordinary images.</summary>
     public const int DefaultBundleCacheMegabytes = 10 * 1024;
 
+    /// <summary>Half of the disk: bundles, the catalog and others need room, too.</summary>
+    public const string DefaultStoreLimit = "50%";
+
     public required string Host { get; init; }
 
     public required int Port { get; init; }
@@ -27,6 +30,9 @@ internal sealed record ProxySettings
     public required RegistryNames Registries { get; init; }
 
     public required long BundleCacheBytes { get; init; }
+
+    /// <summary>Bytes that contents may take on disk.</summary>
+    public required long StoreLimitBytes { get; init; }
 
     /// <summary>Things to tell the operator once the log is up.</summary>
     public IReadOnlyList<string> Notes { get; init; } = [];

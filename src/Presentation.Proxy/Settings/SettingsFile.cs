@@ -23,6 +23,7 @@ internal sealed record SettingsFile
         ["data_dir"] = static (file, value) => file with { DataDirectory = Text(value) },
         ["default_registry"] = static (file, value) => file with { DefaultRegistry = Text(value) },
         ["default_registry_alias"] = static (file, value) => file with { DefaultRegistryAliases = [.. List(value).Select(Text)] },
+        ["store_limit"] = static (file, value) => file with { StoreLimit = Text(value) },
         ["bundle_cache_mb"] = static (file, value) => file with { BundleCacheMegabytes = Number(value) },
 
         // Of earlier versions: the cache it timed has no successor that ages.
@@ -44,6 +45,8 @@ internal sealed record SettingsFile
     public IReadOnlyList<string>? DefaultRegistryAliases { get; private init; }
 
     public int? BundleCacheMegabytes { get; private init; }
+
+    public string? StoreLimit { get; private init; }
 
     public bool HasCacheTimeout { get; private init; }
 

@@ -21,6 +21,8 @@ internal sealed record CommandLineSettings
     public string? DataDirectory { get; init; }
 
     public string? Registry { get; init; }
+
+    public string? StoreLimit { get; init; }
 }
 
 /// <summary>Puts the sources together: a flag goes before the environment, that before the file, that before the default. An empty variable counts as not set.</summary>
@@ -52,6 +54,7 @@ internal static class SettingsSources
             Database = flags.Database ?? Variable("DB_CONNECTION_STRING") ?? file.Database ?? Path.Combine(dataDirectory, "catalog.db"),
             Registries = new RegistryNames(registry, file.DefaultRegistryAliases ?? []),
             BundleCacheBytes = (long)megabytes << 20,
+            StoreLimitBytes = StoreLimit.Parse(flags.StoreLimit ?? Variable("STARLIGHT_STORE_LIMIT") ?? file.StoreLimit ?? ProxySettings.DefaultStoreLimit, dataDirectory),
             Notes = file.HasCacheTimeout ? ["cache_timeout in the configuration file has no effect any more: remove it"] : [],
         };
 

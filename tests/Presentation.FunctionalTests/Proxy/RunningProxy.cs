@@ -20,9 +20,15 @@ public sealed class RunningProxy : IAsyncDisposable
 
     public string DataDirectory => _data.Path;
 
-    public static async Task<RunningProxy> StartAsync()
+    /// <summary>From the next start on.</summary>
+    public string? StoreLimit { get; set; }
+
+    /// <summary>From the next start on; null for a file in the data directory.</summary>
+    public string? Database { get; set; }
+
+    public static async Task<RunningProxy> StartAsync(string? storeLimit = null, string? database = null)
     {
-        RunningProxy proxy = new();
+        RunningProxy proxy = new() { StoreLimit = storeLimit, Database = database };
         await proxy.RestartAsync();
         return proxy;
     }
@@ -31,7 +37,7 @@ public sealed class RunningProxy : IAsyncDisposable
     public async Task RestartAsync()
     {
         await StopAsync();
-        ProxySettings settings = SettingsSources.Resolve(new CommandLineSettings { Host = "127.0.0.1", Port = "0", DataDirectory = _data.Path, LogLevel = "error" }, _ => null);
+        ProxySettings settings = SettingsSources.Resolve(new CommandLineSettings { Host = "127.0.0.1", Port = "0", DataDirectory = _data.Path, LogLevel = "error", StoreLimit = StoreLimit, Database = Database }, _ => null);
         _app = ProxyHost.Build(settings);
         await _app.StartAsync();
         Address = new Uri(ProxyHost.AddressOf(_app));
