@@ -4,17 +4,18 @@
 #   ./test.sh                  everything
 #   ./test.sh Domain EndToEnd  only test projects whose names contain one of these words
 #
-# The last line is "N passed, N failed, N skipped" for the whole run; the exit code is 0 only if nothing failed and, with CI=true, nothing was skipped.
+# The last line is "N passed, N failed, N skipped" for the whole run; the exit code is 0 only if nothing failed and, with CI=true, nothing was skipped but what needs a
+# newer containerd than the machine has.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 . scripts/lib.sh
 
-passed=0 failed=0 skipped=0 broken=0
+passed=0 failed=0 skipped=0 excused=0 broken=0
 finish() {
   trap - EXIT INT TERM
   remove_root
-  if [ "${CI:-}" = true ] && [ "$skipped" -gt 0 ]; then
-    echo "test.sh: tests were skipped; in CI nothing may be" >&2
+  if [ "${CI:-}" = true ] && [ "$skipped" -gt "$excused" ]; then
+    echo "test.sh: tests were skipped; in CI only those may be that need a newer containerd than the machine has" >&2
     broken=1
   fi
   if [ "$broken" -ne 0 ] && [ "$failed" -eq 0 ]; then
@@ -68,6 +69,7 @@ for project in tests/*.Tests tests/*Tests; do
   total=$(count total) p=$(count passed) f=$(count failed)
   # trx counts what did not run as neither passed nor failed
   passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + total - p - f))
+  excused=$((excused + $(grep -c '<Message>needs containerd ' "$results/results.trx")))
   if [ "${total:-0}" -eq 0 ]; then
     echo "test.sh: $name has no tests" >&2
     broken=1

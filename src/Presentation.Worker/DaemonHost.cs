@@ -47,6 +47,11 @@ internal static partial class DaemonHost
         DaemonService.Map(app);
         app.MapGrpcUnimplemented();
         ILogger logger = app.Services.GetRequiredService<ILoggerFactory>().CreateLogger("Starlight.Daemon");
+        foreach (string key in config.File.Others?.Keys ?? Enumerable.Empty<string>())
+        {
+            LogUnknownKey(logger, key, settings.ConfigPath);
+        }
+
         foreach (MountFinding finding in capabilities.Findings)
         {
             LogFinding(logger, finding.ToString());
@@ -75,6 +80,9 @@ internal static partial class DaemonHost
 
     [LoggerMessage(Level = LogLevel.Information, Message = "ready: snapshotter {SnapshotterSocket}, commands {DaemonSocket}, store {FsRoot}, mount mode {MountMode}")]
     private static partial void LogStarted(ILogger logger, string snapshotterSocket, string daemonSocket, string fsRoot, string mountMode);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "'{Key}' in {File} is not a key of this version: it has no effect and is kept")]
+    private static partial void LogUnknownKey(ILogger logger, string key, string file);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "mounts: {Finding}")]
     private static partial void LogFinding(ILogger logger, string finding);

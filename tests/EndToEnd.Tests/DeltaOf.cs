@@ -22,13 +22,13 @@ internal sealed record DeltaOf(byte[] Bytes, int HeaderLength, IReadOnlyList<Con
     public static Task<DeltaOf> ImageAsync(StarlightStack stack, string reference) =>
         RequestAsync(stack, $"/starlight/delta?platform={Uri.EscapeDataString(LocalPlatform)}&to={Uri.EscapeDataString(reference)}");
 
-    /// <param name="target">Path and query, as on a request line.</param>
+    /// <param name="target">Path and query, as on a request line. Patches are not asked for: there is nothing here to apply them to.</param>
     public static async Task<DeltaOf> RequestAsync(StarlightStack stack, string target)
     {
         using ServiceProvider services = new ServiceCollection().AddFilesystemImages().BuildServiceProvider();
         IFilesystemImages filesystems = services.GetRequiredService<IFilesystemImages>();
         using HttpClient http = new();
-        byte[] bytes = await http.GetByteArrayAsync(new Uri(stack.ProxyUrl, target));
+        byte[] bytes = await http.GetByteArrayAsync(new Uri(stack.ProxyUrl, target.Replace("&patch=true", "", StringComparison.Ordinal)));
         using MemoryStream stream = new(bytes);
         BundleReader reader = await BundleReader.OpenAsync(stream, CancellationToken.None);
         List<ContentRef> all = [];

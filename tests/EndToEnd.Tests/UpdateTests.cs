@@ -39,6 +39,47 @@ public class UpdateTests(StackFixture fixture) : StackTest(fixture)
         await Images.RemoveAsync(Stack, one, two);
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Pull_WhenALargeFileChangedALittle_BringsWhatDiffersAlsoIfTheOldOneIsDamaged(bool damaged)
+    {
+        string repository = damaged ? "update/damaged" : "update/patched";
+        const string tools = "mkdir bin app; for tool in sh sleep; do cp -L \"/bin/$tool\" bin/; done; ";
+        string one = await Stack.PushTinyAsync($"{repository}:1", tools + "seq 1 400000 > app/data");
+        string two = await Stack.PushTinyAsync($"{repository}:2", tools + "(seq 1 150000; echo inserted; seq 150001 400000) > app/data");
+        string expected = Tool.Bash("(seq 1 150000; echo inserted; seq 150001 400000) | sha256sum");
+        await Stack.NotifyAsync(one);
+        await Stack.NotifyAsync(two);
+        await Stack.PullWholeAsync(one);
+        int whole = (await DeltaOf.ImageAsync(Stack, two)).Length;
+        if (damaged)
+        {
+            ContentRef data = (await DeltaOf.ImageAsync(Stack, one)).ImageContents.MaxBy(c => c.Size);
+            using FileStream file = new(Path.Combine(Stack.FsRoot, "objects", data.Digest.ObjectPath), FileMode.Open, FileAccess.ReadWrite);
+            file.Position = 1_000_000;
+            file.Write("damage"u8);
+        }
+
+        int refusals = Refusals();
+        int before = Stack.Relay.Requests.Count;
+        string output = (await Stack.Cli("pull", "--disable-early-start", two)).Succeeded();
+        string[] requests = [.. Stack.Relay.Requests.Skip(before).Where(r => r.StartsWith("GET /starlight/delta?", StringComparison.Ordinal))];
+
+        output.ShouldContain("built upon");
+        requests[0].ShouldContain("&patch=true");
+        requests.Count(r => !r.Contains("&patch=true", StringComparison.Ordinal)).ShouldBe(damaged ? 1 : 0);
+        Refusals().ShouldBe(refusals + (damaged ? 1 : 0));
+        using HttpClient http = new();
+        (await http.GetByteArrayAsync(new Uri(Stack.ProxyUrl, requests[0]["GET ".Length..].Split(' ')[0]))).Length.ShouldBeLessThan(whole / 10);
+        string container = await Stack.StartContainerAsync(two, ["/bin/sleep", "1000"]);
+        Tool.Bash($"sha256sum < /proc/{await Stack.PidOfAsync(container)}/root/app/data").ShouldBe(expected);
+        await Stack.RemoveContainerAsync(container);
+        await Images.RemoveAsync(Stack, one, two);
+
+        int Refusals() => Stack.Logs.Split("cannot be made from").Length;
+    }
+
     private async Task<string> ExecAsync(string container, params string[] command) =>
         (await Stack.Ctr(["task", "exec", "--exec-id", Stack.NewName("exec"), container, .. command])).Succeeded();
 

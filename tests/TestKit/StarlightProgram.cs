@@ -3,11 +3,11 @@ namespace Starlight.TestKit;
 /// <summary>How to start one of the three programs: from <c>$STARLIGHT_BIN</c> if that is set, else as built beside the tests.</summary>
 public static class StarlightProgram
 {
-    public static IReadOnlyList<string> Proxy { get; } = Find("Presentation.Proxy", "starlight-proxy");
+    public static IReadOnlyList<string> Proxy => Find("Presentation.Proxy", "starlight-proxy");
 
-    public static IReadOnlyList<string> Daemon { get; } = Find("Presentation.Worker", "starlight-daemon");
+    public static IReadOnlyList<string> Daemon => Find("Presentation.Worker", "starlight-daemon");
 
-    public static IReadOnlyList<string> Cli { get; } = Find("Presentation.Cli", "ctr-starlight");
+    public static IReadOnlyList<string> Cli => Find("Presentation.Cli", "ctr-starlight");
 
     private static string[] Find(string project, string name)
     {

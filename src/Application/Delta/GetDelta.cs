@@ -1,6 +1,7 @@
 using FluentValidation;
 using MediatR;
 using Starlight.Application.Abstractions.Catalog;
+using Starlight.Application.Refill;
 using Starlight.Domain.Bundles;
 using Starlight.Domain.Catalog;
 using Starlight.Domain.Content;
@@ -14,15 +15,39 @@ namespace Starlight.Application.Delta;
 /// <param name="To">Images wanted, in the order the bundle names them.</param>
 /// <param name="From">Images that the worker has completely, each with the digest of its manifest or index.</param>
 /// <param name="Layers">Only the tree that so many of the lowest layers of the one wanted image give; null for all.</param>
-public sealed record GetDeltaQuery(IReadOnlyList<ImageReference> To, Platform Platform, IReadOnlyList<ImageReference> From, int? Layers = null) : IRequest<Result<DeltaBundle>>;
+/// <param name="Patches">Changed contents and filesystem images may be told as what differs from those of <paramref name="From"/>.</param>
+public sealed record GetDeltaQuery(IReadOnlyList<ImageReference> To, Platform Platform, IReadOnlyList<ImageReference> From, int? Layers = null, bool Patches = false) : IRequest<Result<DeltaBundle>>;
 
 /// <summary>A wanted image.</summary>
 public sealed record DeltaImage(ImageReference Reference, Digest Manifest, Digest Filesystem);
 
 /// <summary>A bundle that has not been written yet.</summary>
 /// <param name="Identity">64 hex digits that stand for every byte of the bundle.</param>
+/// <param name="Bases">Manifests of the images that the worker has and something is patched from.</param>
 /// <param name="Units">The images' parts of the header, one per image.</param>
-public sealed record DeltaBundle(string Identity, IReadOnlyList<DeltaImage> Images, IReadOnlyList<ReadOnlyMemory<byte>> Units, DeltaPlan Plan);
+public sealed record DeltaBundle(string Identity, IReadOnlyList<DeltaImage> Images, IReadOnlyList<Digest> Bases, IReadOnlyList<ReadOnlyMemory<byte>> Units, DeltaPlan Plan)
+{
+    /// <summary>Contents that have to be read to write it, in the order of their use: a patch's base before what is made from it.</summary>
+    public IReadOnlyList<ContentRef> Reads
+    {
+        get
+        {
+            List<ContentRef> reads = new(Plan.Contents.Count + Plan.Patches.Count);
+            int patch = 0;
+            for (int position = 0; position < Plan.Contents.Count; position++)
+            {
+                if (patch < Plan.Patches.Count && Plan.Patches[patch].Position == position)
+                {
+                    reads.Add(Plan.Patches[patch++].Base);
+                }
+
+                reads.Add(Plan.Contents[position].Content);
+            }
+
+            return reads;
+        }
+    }
+}
 
 internal sealed class GetDeltaValidator : AbstractValidator<GetDeltaQuery>
 {
@@ -43,14 +68,14 @@ internal sealed class GetDeltaValidator : AbstractValidator<GetDeltaQuery>
     }
 }
 
-/// <summary>1. find the images by name or digest; 2. take what planning needs from memory or the catalog; 3. plan. Contents that are not here are no obstacle: whoever writes the bundle fetches them.</summary>
-internal sealed class GetDeltaHandler(IImageQueries queries, ImageShelf shelf, IBundleFormat format) : IRequestHandler<GetDeltaQuery, Result<DeltaBundle>>
+/// <summary>1. find the images by name or digest; 2. take what planning needs from memory or the catalog; 3. plan; 4. find what can be patched. Contents that are not here are no obstacle: whoever writes the bundle fetches them.</summary>
+internal sealed class GetDeltaHandler(IImageQueries queries, ImageShelf shelf, ContentSupply supply, IBundleFormat format) : IRequestHandler<GetDeltaQuery, Result<DeltaBundle>>
 {
     public async Task<Result<DeltaBundle>> Handle(GetDeltaQuery request, CancellationToken cancellationToken)
     {
         List<DeltaImage> images = [];
-        List<ReadOnlyMemory<byte>> units = [];
-        List<OrderedImage> wanted = [];
+        List<ShelvedImage> wanted = [];
+        List<IndexedIndex?> indexes = [];
         foreach (ImageReference to in request.To)
         {
             // 1.
@@ -62,13 +87,12 @@ internal sealed class GetDeltaHandler(IImageQueries queries, ImageShelf shelf, I
 
             // 2.
             ShelvedImage image = await shelf.GetAsync(named.Manifest, request.Layers, cancellationToken);
-            wanted.Add(image.Ordered);
-            IndexedIndex? index = named.Index is { } digest ? await queries.FindIndexAsync(digest, cancellationToken) : null;
-            units.Add(format.NameUnit(image.Unit, to.ToString(), index));
+            wanted.Add(image);
+            indexes.Add(named.Index is { } digest ? await queries.FindIndexAsync(digest, cancellationToken) : null);
             images.Add(new DeltaImage(to, named.Manifest, image.FilesystemDigest));
         }
 
-        List<IReadOnlyList<ContentRef>> have = [];
+        List<ShelvedImage> have = [];
         foreach (ImageReference from in request.From)
         {
             IReadOnlyDictionary<Platform, NamedImage> platforms = await queries.FindByDigestAsync(from.Digest!.Value, cancellationToken);
@@ -80,13 +104,25 @@ internal sealed class GetDeltaHandler(IImageQueries queries, ImageShelf shelf, I
                 return DeltaErrors.BaseUnknown(from);
             }
 
-            have.Add((await shelf.GetAsync(named.Manifest, layers: null, cancellationToken)).Ordered.Contents);
+            have.Add(await shelf.GetAsync(named.Manifest, layers: null, cancellationToken));
         }
 
         // 3.
-        DeltaPlan plan = DeltaPlanner.Plan(wanted, have);
+        DeltaPlan plan = DeltaPlanner.Plan([.. wanted.Select(i => i.Ordered)], [.. have.Select(i => i.Ordered.Contents)]);
 
-        return new DeltaBundle(format.Identity(units, plan), images, units, plan);
+        // 4. What is planned must not depend on what this proxy happens to hold, or another one could not go on with the bundle.
+        KnownImage[] bases = request.Patches ? [.. have.Select(i => i.Known)] : [];
+        plan = PatchPlanner.AddPatches(plan, [.. wanted.Select(i => i.Known.Names)], bases, content => !supply.IsLost(content));
+        List<ReadOnlyMemory<byte>> units = [];
+        for (int i = 0; i < wanted.Count; i++)
+        {
+            KnownImage? near = PatchPlanner.Nearest(wanted[i].Known.Contents, wanted[i].Known.Names, bases);
+            ReadOnlyMemory<byte> unit = near is null ? wanted[i].Unit : await shelf.UnitAsync(wanted[i], have[Array.IndexOf(bases, near)], cancellationToken);
+            units.Add(format.NameUnit(unit, request.To[i].ToString(), indexes[i]));
+        }
+
+        IEnumerable<ShelvedImage> patched = have.Where(i => plan.Bases.Any(b => b.Filesystem == i.FilesystemDigest));
+        return new DeltaBundle(format.Identity(units, plan), images, [.. patched.Select(i => i.Manifest)], units, plan);
     }
 
     private Task<IReadOnlyDictionary<Platform, NamedImage>> FindAsync(ImageReference reference, CancellationToken cancellationToken) =>

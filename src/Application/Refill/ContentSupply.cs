@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Starlight.Application.Abstractions.Catalog;
 using Starlight.Domain.Catalog;
 using Starlight.Domain.Content;
@@ -10,11 +11,19 @@ namespace Starlight.Application.Refill;
 /// </summary>
 public sealed class ContentSupply
 {
+    /// <summary>Someone may push the image again. Arbitrary.</summary>
+    private static readonly TimeSpan LostFor = TimeSpan.FromMinutes(10);
+
     private readonly IImageCatalog _catalog;
     private readonly IContentStore _store;
     private readonly LayerRefill _refill;
 
-    internal ContentSupply(IImageCatalog catalog, IContentStore store, LayerRefill refill) => (_catalog, _store, _refill) = (catalog, store, refill);
+    private readonly TimeProvider _time;
+
+    /// <summary>Contents that could not be had, and since when.</summary>
+    private readonly ConcurrentDictionary<Digest, DateTimeOffset> _lost = new();
+
+    internal ContentSupply(IImageCatalog catalog, IContentStore store, LayerRefill refill, TimeProvider time) => (_catalog, _store, _refill, _time) = (catalog, store, refill, time);
 
     /// <summary>
     /// Makes sure of contents of indexed images: they are not evicted until the result is disposed, and those that are not there are on their way, in the
@@ -24,6 +33,25 @@ public sealed class ContentSupply
     /// <param name="contents">In the order of their use.</param>
     public ContentReservation Reserve(IReadOnlyList<Digest> manifests, IReadOnlyList<ContentRef> contents) =>
         new(_store, contents, (missing, arrived, token) => ReadAsync(manifests, missing, arrived, token));
+
+    /// <summary>
+    /// The content was asked for lately and neither the store nor a registry has it: its image was deleted there. What can do without it should.
+    /// </summary>
+    public bool IsLost(Digest content)
+    {
+        if (!_lost.TryGetValue(content, out DateTimeOffset since))
+        {
+            return false;
+        }
+
+        if (!_store.Contains(content) && _time.GetUtcNow() - since < LostFor)
+        {
+            return true;
+        }
+
+        _lost.TryRemove(content, out _);
+        return false;
+    }
 
     /// <summary>Brings contents into the store that are not there.</summary>
     /// <exception cref="FailureException">What the registry fails with.</exception>
@@ -48,7 +76,20 @@ public sealed class ContentSupply
             repositories.AddRange(await _catalog.FindOriginsAsync(manifest, cancellationToken));
         }
 
-        await _refill.ReadAsync(new ContentOrigin([.. layers.Values], [.. repositories.Distinct()]), missing, arrived, cancellationToken);
+        try
+        {
+            await _refill.ReadAsync(new ContentOrigin([.. layers.Values], [.. repositories.Distinct()]), missing, arrived, cancellationToken);
+        }
+        catch (FailureException e) when (e.Error.Kind == ErrorKind.NotFound || e.Error.Code == RefillErrors.Missing)
+        {
+            foreach (ContentRef content in missing.Where(c => !_store.Contains(c.Digest)))
+            {
+                _lost[content.Digest] = _time.GetUtcNow();
+            }
+
+            // Not "not found": the image is known here, its contents cannot be had now.
+            throw e.Error.Kind == ErrorKind.NotFound ? new FailureException(RefillErrors.Gone(e.Error), e) : e;
+        }
     }
 }
 

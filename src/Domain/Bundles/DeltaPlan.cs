@@ -7,6 +7,18 @@ namespace Starlight.Domain.Bundles;
 /// <param name="Index">Position in that image's canonical content list.</param>
 public readonly record struct PlannedContent(ContentRef Content, int Image, int Index);
 
+/// <summary>An image that the worker has and some contents are patched from.</summary>
+/// <param name="Filesystem">Digest of its filesystem image.</param>
+/// <param name="CanonicalCount">Length of its canonical content list.</param>
+public readonly record struct PatchBase(Digest Filesystem, int CanonicalCount);
+
+/// <summary>A content may be sent as what differs from one that the worker has. Whether it is shows only when its block is made: a patch that is not smaller is not sent.</summary>
+/// <param name="Position">Of the content in <see cref="DeltaPlan.Contents"/>.</param>
+/// <param name="Base">What the worker has.</param>
+/// <param name="Image">Position of its image in <see cref="DeltaPlan.Bases"/>.</param>
+/// <param name="Index">Position in that image's canonical content list.</param>
+public readonly record struct PlannedPatch(int Position, ContentRef Base, int Image, int Index);
+
 /// <summary>
 /// What a bundle sends and in what order. Lay the contents end to end: the blocks cut that byte string into consecutive parts, each compressed on its own.
 /// </summary>
@@ -48,4 +60,13 @@ public sealed class DeltaPlan
 
     /// <summary>Sum of the sizes of all contents in bytes.</summary>
     public long RawLength { get; }
+
+    /// <summary>Images that contents are patched from; each is named by a patch.</summary>
+    public IReadOnlyList<PatchBase> Bases { get; private init; } = [];
+
+    /// <summary>Ascending by position, at most one for each content.</summary>
+    public IReadOnlyList<PlannedPatch> Patches { get; private init; } = [];
+
+    internal DeltaPlan With(IReadOnlyList<PatchBase> bases, IReadOnlyList<PlannedPatch> patches) =>
+        new(CanonicalCounts, Contents, BlockLengths, HotContentCount, HotBlockCount, RawLength) { Bases = bases, Patches = patches };
 }

@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Collections.Concurrent;
 using System.Threading.Channels;
 using Starlight.Domain.Bundles;
+using Starlight.Infrastructure.Bundles.Patches;
 using Starlight.Infrastructure.Compression;
 
 namespace Starlight.Infrastructure.Bundles;
@@ -21,12 +22,22 @@ internal sealed class CompressedBlock(byte[] rented, int length) : IDisposable
 /// </summary>
 /// <remarks>
 /// Memory: <see cref="LookAhead"/> blocks in the channel, one being read and one being written, each with a raw buffer of 1 MiB before compression and a record after it
-/// that takes up to 2 MiB of the pool if the block is incompressible: at most 13 MiB, a scratch buffer of 1 MiB for each core and the compression contexts.
+/// that takes up to 2 MiB of the pool if the block is incompressible: at most 13 MiB, a scratch buffer of 1 MiB for each core and the compression contexts. Where contents are
+/// patched, old bytes and their indexes: for a large content two or three windows of 16 MiB, seven if every block needs another one.
 /// </remarks>
 internal sealed class BlockCompression : IAsyncDisposable
 {
     /// <summary>Twice the cores of a small machine, so that a slow block does not leave the others idle.</summary>
     private const int LookAhead = 4;
+
+    /// <summary>
+    /// zstd level of patches, which are short: measured on updates of libcrypto, libc and postgres, level 19 makes them 8 to 13 % smaller than level 9 and takes no longer than finding what
+    /// differs. A patch that is mostly literals gets the level of other blocks.
+    /// </summary>
+    private const int PatchLevel = 19;
+
+    /// <summary>A payload is short if it has at most this part of the block.</summary>
+    private const int SmallPayload = 4;
 
     private readonly Channel<Task<CompressedBlock>> _blocks = Channel.CreateBounded<Task<CompressedBlock>>(
         new BoundedChannelOptions(LookAhead) { SingleReader = true, SingleWriter = true });
@@ -35,21 +46,24 @@ internal sealed class BlockCompression : IAsyncDisposable
     private readonly SemaphoreSlim _cores = new(Math.Clamp(Environment.ProcessorCount, 1, LookAhead));
     private readonly ConcurrentBag<Core> _idle = [];
     private readonly int _level;
+    private readonly string _scratch;
     private Task _reading = Task.CompletedTask;
 
-    private BlockCompression(int level, CancellationToken cancellationToken)
+    private BlockCompression(int level, string scratch, CancellationToken cancellationToken)
     {
         _level = level;
+        _scratch = scratch;
         _stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
     }
 
     /// <param name="plan">What to send.</param>
     /// <param name="open">Where contents come from.</param>
     /// <param name="level">zstd level; 0 stores.</param>
+    /// <param name="scratch">Directory for old contents that are too large for memory.</param>
     /// <param name="cancellationToken">Stops reading.</param>
-    public static BlockCompression Start(DeltaPlan plan, OpenContent open, int level, CancellationToken cancellationToken)
+    public static BlockCompression Start(DeltaPlan plan, OpenContent open, int level, string scratch, CancellationToken cancellationToken)
     {
-        BlockCompression blocks = new(level, cancellationToken);
+        BlockCompression blocks = new(level, scratch, cancellationToken);
         blocks._reading = Task.Run(() => blocks.ReadAsync(plan, open, blocks._stop.Token), CancellationToken.None);
         return blocks;
     }
@@ -101,22 +115,26 @@ internal sealed class BlockCompression : IAsyncDisposable
         try
         {
             await using ContentFeed contents = new(plan, open);
+            using BaseFeed bases = new(plan, open, _scratch);
             foreach (int length in plan.BlockLengths)
             {
                 byte[] raw = ArrayPool<byte>.Shared.Rent(length);
+                IReadOnlyList<FreshPart>? parts = null;
                 try
                 {
                     await contents.ReadAsync(raw.AsMemory(0, length), cancellationToken);
+                    parts = _level == 0 ? null : await bases.NextAsync(raw.AsMemory(0, length), cancellationToken);
                     await _blocks.Writer.WaitToWriteAsync(cancellationToken);
                 }
                 catch
                 {
                     ArrayPool<byte>.Shared.Return(raw);
+                    Release(parts);
                     throw;
                 }
 
                 // There is room and nobody else writes, so the task that owns the buffer now is always handed on.
-                _blocks.Writer.TryWrite(CompressAsync(raw, length));
+                _blocks.Writer.TryWrite(CompressAsync(raw, length, parts));
             }
         }
 #pragma warning disable CA1031 // everything goes to the one who reads the channel
@@ -131,21 +149,32 @@ internal sealed class BlockCompression : IAsyncDisposable
 
     /// <param name="raw">Rented; returned here.</param>
     /// <param name="length">Bytes of it that are the block.</param>
-    private async Task<CompressedBlock> CompressAsync(byte[] raw, int length)
+    /// <param name="parts">What the block is compared with; null if nothing.</param>
+    private async Task<CompressedBlock> CompressAsync(byte[] raw, int length, IReadOnlyList<FreshPart>? parts)
     {
         await _cores.WaitAsync(CancellationToken.None);
         try
         {
-            return await Task.Run(() => Compress(raw.AsSpan(0, length)));
+            return await Task.Run(() => Compress(raw.AsSpan(0, length), parts));
         }
         finally
         {
             _cores.Release();
             ArrayPool<byte>.Shared.Return(raw);
+            Release(parts);
         }
     }
 
-    private CompressedBlock Compress(ReadOnlySpan<byte> raw)
+    private static void Release(IReadOnlyList<FreshPart>? parts)
+    {
+        foreach (FreshPart part in parts ?? [])
+        {
+            part.Window?.Release();
+        }
+    }
+
+    /// <summary>The smallest of what the block can be sent as; a patch only if it is smaller than the content itself.</summary>
+    private CompressedBlock Compress(ReadOnlySpan<byte> raw, IReadOnlyList<FreshPart>? parts)
     {
         if (_level == 0)
         {
@@ -154,12 +183,31 @@ internal sealed class BlockCompression : IAsyncDisposable
 
         Core core = _idle.TryTake(out Core? idle) ? idle : new Core(_level);
 
-        // One byte less than the block: a frame that would not make it smaller does not fit.
-        CompressedBlock block = core.Compressor.TryCompress(raw, core.Scratch.AsSpan(0, raw.Length - 1), out int length)
-            ? Record(BlockKind.Zstd, core.Scratch.AsSpan(0, length))
-            : Record(BlockKind.Raw, raw);
+        byte[]? payload = parts is null ? null : PatchPayload.Encode(raw, parts);
+        CompressedBlock? patch = payload is null ? null : Patch(core, payload, raw.Length);
+
+        // One byte less than what there is already: a frame that would not make the block smaller does not fit, and zstd gives up early.
+        int limit = (patch is null ? raw.Length : patch.Record.Length - BlockRecord.HeaderLength) - 1;
+        CompressedBlock block;
+        if (core.Compressor.TryCompress(raw, core.Scratch.AsSpan(0, limit), out int length))
+        {
+            patch?.Dispose();
+            block = Record(BlockKind.Zstd, core.Scratch.AsSpan(0, length));
+        }
+        else
+        {
+            block = patch ?? Record(BlockKind.Raw, raw);
+        }
+
         _idle.Add(core);
         return block;
+    }
+
+    /// <summary>Null if it would not be shorter than the block.</summary>
+    private static CompressedBlock? Patch(Core core, byte[] payload, int rawLength)
+    {
+        ZstdCompressor compressor = payload.Length <= rawLength / SmallPayload ? core.PatchCompressor : core.Compressor;
+        return compressor.TryCompress(payload, core.Scratch.AsSpan(0, rawLength - 1), out int length) ? Record(BlockKind.Patch, core.Scratch.AsSpan(0, length)) : null;
     }
 
     private static CompressedBlock Record(BlockKind kind, ReadOnlySpan<byte> stored)
@@ -174,7 +222,11 @@ internal sealed class BlockCompression : IAsyncDisposable
     /// <summary>What one core needs to compress a block.</summary>
     private sealed class Core(int level) : IDisposable
     {
+        private ZstdCompressor? _patchCompressor;
+
         public ZstdCompressor Compressor { get; } = new(level, checksum: false);
+
+        public ZstdCompressor PatchCompressor => _patchCompressor ??= new ZstdCompressor(PatchLevel, checksum: false);
 
         /// <summary>Rented; returned by Dispose.</summary>
         public byte[] Scratch { get; } = ArrayPool<byte>.Shared.Rent(BundleFormat.MaxBlockLength);
@@ -182,6 +234,7 @@ internal sealed class BlockCompression : IAsyncDisposable
         public void Dispose()
         {
             Compressor.Dispose();
+            _patchCompressor?.Dispose();
             ArrayPool<byte>.Shared.Return(Scratch);
         }
     }

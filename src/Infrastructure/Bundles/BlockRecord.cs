@@ -13,7 +13,7 @@ internal enum BlockKind : byte
     /// <summary>The raw block: compression would not make it smaller.</summary>
     Raw = 2,
 
-    /// <summary>Reserved: a zstd frame that needs an old content as prefix. Not written and not read by this version.</summary>
+    /// <summary>One zstd frame without a checksum of its own that holds a patch (Patches/PatchPayload.cs) against contents which the worker has; shorter than the raw block.</summary>
     Patch = 3,
 }
 

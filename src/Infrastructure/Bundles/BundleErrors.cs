@@ -14,6 +14,19 @@ internal static class BundleErrors
     public static FailureException TooNew(string what) =>
         new(new Error("Bundle.TooNew", $"the bundle was made by a newer proxy ({what}): update the worker", ErrorKind.Unsupported));
 
+    public static FailureException TooOld(int version) => new(new Error(
+        "Bundle.TooOld",
+        string.Create(CultureInfo.InvariantCulture, $"the bundle was made by an older proxy (format version {version}, known is {BundleFormat.Version}): update the proxy"),
+        ErrorKind.Unsupported));
+
+    /// <summary>What the bundle builds upon is not here, or not what it was. Without patches the same images can be had.</summary>
+    public static FailureException BaseIncomplete(Digest filesystem) => new(new Error(
+        "Bundle.BaseIncomplete", $"the bundle builds upon the filesystem image {filesystem}, which is not on this worker or damaged: ask for one without patches", ErrorKind.FailedPrecondition));
+
+    /// <summary>A patch gave something else than the content, or could not be applied.</summary>
+    public static FailureException BaseDamaged(Digest content, Digest old, Exception? inner = null) => new(
+        new Error("Bundle.BaseDamaged", $"{content} cannot be made from {old}: this worker's copy of the latter is damaged or gone", ErrorKind.DataCorrupt), inner);
+
     /// <param name="offset">Of the part that is damaged, from the beginning of the bundle.</param>
     /// <param name="why">What does not fit.</param>
     /// <param name="inner">What found it, if something else did.</param>

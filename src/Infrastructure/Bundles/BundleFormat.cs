@@ -5,7 +5,7 @@ using Starlight.Domain.Bundles;
 namespace Starlight.Infrastructure.Bundles;
 
 /// <summary>
-/// The numbers of the delta bundle format, version 1 (docs/formats/delta-bundle.md). Everything is little endian; varints are unsigned LEB128.
+/// The numbers of the delta bundle format, version 2 (docs/formats/delta-bundle.md). Everything is little endian; varints are unsigned LEB128.
 /// </summary>
 /// <remarks>
 /// <code>
@@ -18,7 +18,13 @@ namespace Starlight.Infrastructure.Bundles;
 /// </remarks>
 internal static class BundleFormat
 {
-    public const ushort Version = 1;
+    public const ushort Version = 2;
+
+    /// <summary>
+    /// Goes up when the same inputs would give other bytes that every reader of <see cref="Version"/> reads all the same: another search for what patches can copy, another level. Part of the
+    /// identity, so that no range of one proxy's bundle is continued with one of another's that only looks alike.
+    /// </summary>
+    public const ushort EncoderRevision = 1;
 
     /// <summary>Images in one bundle: a Kubernetes pod or a small stack. Arbitrary.</summary>
     public const int MaxImages = 64;

@@ -12,7 +12,7 @@ namespace Starlight.Infrastructure.Bundles;
 /// </summary>
 /// <remarks>
 /// <code>
-/// "starlight-bundle" · u16 format version · 3 × u16 libzstd version · i32 level · u32 units · per unit: sha256 · plan payload
+/// "starlight-bundle" · u16 format version · 3 × u16 libzstd version · i32 level · u32 units · u16 encoder revision · per unit: sha256 · plan payload
 /// </code>
 /// What the worker has and how images are ordered shows in the plan; content digests are in the units' filesystem images. Units are named by their own bytes, since they
 /// may have been made at another level or by another library. Block bytes depend on the libzstd version: proxies of different versions give different identities.
@@ -24,13 +24,14 @@ public static class BundleIdentity
         using IncrementalHash hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         hash.AppendData("starlight-bundle"u8);
         Version library = ZstdLibrary.Version;
-        Span<byte> numbers = stackalloc byte[16];
+        Span<byte> numbers = stackalloc byte[18];
         BinaryPrimitives.WriteUInt16LittleEndian(numbers, BundleFormat.Version);
         BinaryPrimitives.WriteUInt16LittleEndian(numbers[2..], (ushort)library.Major);
         BinaryPrimitives.WriteUInt16LittleEndian(numbers[4..], (ushort)library.Minor);
         BinaryPrimitives.WriteUInt16LittleEndian(numbers[6..], (ushort)library.Build);
         BinaryPrimitives.WriteInt32LittleEndian(numbers[8..], level);
         BinaryPrimitives.WriteInt32LittleEndian(numbers[12..], imageUnits.Count);
+        BinaryPrimitives.WriteUInt16LittleEndian(numbers[16..], BundleFormat.EncoderRevision);
         hash.AppendData(numbers);
         Span<byte> digest = stackalloc byte[Digest.Size];
         foreach (ReadOnlyMemory<byte> unit in imageUnits)

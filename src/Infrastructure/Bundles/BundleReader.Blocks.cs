@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Buffers.Binary;
 using Starlight.Domain.Content;
 using Starlight.Domain.SharedKernel;
+using Starlight.Infrastructure.Bundles.Patches;
 using Starlight.Infrastructure.Compression;
 
 namespace Starlight.Infrastructure.Bundles;
@@ -17,6 +18,9 @@ public sealed partial class BundleReader
 
     private BundlePosition _position;
     private BundlePosition _restart;
+
+    /// <summary>A block of the content that is being handed out was a patch.</summary>
+    private bool _patched;
 
     /// <summary>A block was being handed out: after an exception nobody knows how far the sink got.</summary>
     private bool _handingOut;
@@ -37,7 +41,7 @@ public sealed partial class BundleReader
     /// <param name="sink">The same one as before if this reader was resumed.</param>
     /// <param name="cancellationToken">Stops between reads; the reader can be resumed unless the sink was at work.</param>
     /// <exception cref="FailureException">
-    /// Unavailable <c>Bundle.Truncated</c>, DataCorrupt <c>Bundle.Corrupt</c> with the offset, Unsupported <c>Bundle.TooNew</c>; what the sink throws.
+    /// Unavailable <c>Bundle.Truncated</c>, DataCorrupt <c>Bundle.Corrupt</c> with the offset or <c>Bundle.BaseDamaged</c>, Unsupported <c>Bundle.TooNew</c>; what the sink throws.
     /// </exception>
     public async Task ReadContentsAsync(IBundleContentSink sink, CancellationToken cancellationToken)
     {
@@ -58,7 +62,7 @@ public sealed partial class BundleReader
                 BlockRecord record = await ReadRecordAsync(header, stored, cancellationToken);
                 Memory<byte> block = Decode(record, stored, raw, decompressor);
                 _handingOut = true;
-                await HandOutAsync(block, sink, cancellationToken);
+                await HandOutAsync(block, record.Kind == BlockKind.Patch, sink, cancellationToken);
                 _handingOut = false;
                 Advance(BlockRecord.HeaderLength + record.StoredLength);
             }
@@ -139,35 +143,55 @@ public sealed partial class BundleReader
                 }
 
                 return raw.AsMemory(0, length);
-            case BlockKind.Raw or BlockKind.Zstd or BlockKind.End:
+            case BlockKind.Patch when record.StoredLength < length:
+                ApplyPatch(stored.AsSpan(0, record.StoredLength), raw.AsMemory(0, length), decompressor);
+                return raw.AsMemory(0, length);
+            case BlockKind.Raw or BlockKind.Zstd or BlockKind.Patch or BlockKind.End:
                 throw BundleErrors.Corrupt(_position.Offset, $"block {_position.Block} has another length than the plan says");
             default:
                 throw BundleErrors.TooNew($"a block of kind {(int)record.Kind}");
         }
     }
 
-    private async Task HandOutAsync(Memory<byte> block, IBundleContentSink sink, CancellationToken cancellationToken)
+    /// <summary>The payload is at most as long as the block, so both fit into buffers of the same size.</summary>
+    private void ApplyPatch(ReadOnlySpan<byte> frame, Memory<byte> block, ZstdDecompressor decompressor)
+    {
+        byte[] payload = ArrayPool<byte>.Shared.Rent(block.Length);
+        try
+        {
+            if (ZstdDecompressor.ReadContentSize(frame) is not { } length || length > block.Length)
+            {
+                throw new FormatException("a patch is longer than what it makes");
+            }
+
+            decompressor.Decompress(frame, payload.AsSpan(0, (int)length));
+            using PatchTargets targets = new(_bases, Contents, _content, _contentOffset, block.Length);
+            PatchPayload.Apply(payload.AsMemory(0, (int)length), targets.Parts, block.Span);
+        }
+        catch (Exception e) when (e is FormatException or FailureException { Error.Code: "Zstd.Corrupt" })
+        {
+            throw BundleErrors.Corrupt(_position.Offset, e.Message, e);
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(payload);
+        }
+    }
+
+    private async Task HandOutAsync(Memory<byte> block, bool isPatch, IBundleContentSink sink, CancellationToken cancellationToken)
     {
         while (block.Length > 0)
         {
             ContentRef content = _contents![_content];
             int length = (int)Math.Min(block.Length, content.Size - _contentOffset);
-            if (length == content.Size)
+            _patched = (_patched && _contentOffset > 0) || isPatch;
+            try
             {
-                await sink.PutAsync(content, block[..length], cancellationToken);
+                await HandOutAsync(content, block[..length], sink, cancellationToken);
             }
-            else
+            catch (FailureException e) when (e.Error.Kind == ErrorKind.DataCorrupt && _patched && _bases.BaseOf(_content) is { } old)
             {
-                if (_contentOffset == 0)
-                {
-                    await sink.BeginAsync(content, cancellationToken);
-                }
-
-                await sink.WriteAsync(block[..length], cancellationToken);
-                if (_contentOffset + length == content.Size)
-                {
-                    await sink.CompleteAsync(cancellationToken);
-                }
+                throw BundleErrors.BaseDamaged(content.Digest, old.Digest, e);
             }
 
             _contentOffset += length;
@@ -178,6 +202,26 @@ public sealed partial class BundleReader
 
             ContentPosition += length;
             block = block[length..];
+        }
+    }
+
+    private async ValueTask HandOutAsync(ContentRef content, Memory<byte> bytes, IBundleContentSink sink, CancellationToken cancellationToken)
+    {
+        if (bytes.Length == content.Size)
+        {
+            await sink.PutAsync(content, bytes, cancellationToken);
+            return;
+        }
+
+        if (_contentOffset == 0)
+        {
+            await sink.BeginAsync(content, cancellationToken);
+        }
+
+        await sink.WriteAsync(bytes, cancellationToken);
+        if (_contentOffset + bytes.Length == content.Size)
+        {
+            await sink.CompleteAsync(cancellationToken);
         }
     }
 
@@ -193,7 +237,7 @@ public sealed partial class BundleReader
     private async Task ReadTrailerAsync(byte[] header, byte[] stored, CancellationToken cancellationToken)
     {
         BlockRecord record = await ReadRecordAsync(header, stored, cancellationToken);
-        if (record.Kind != BlockKind.End && record.Kind is not (BlockKind.Zstd or BlockKind.Raw))
+        if (record.Kind != BlockKind.End && record.Kind is not (BlockKind.Zstd or BlockKind.Raw or BlockKind.Patch))
         {
             throw BundleErrors.TooNew($"a block of kind {(int)record.Kind}");
         }

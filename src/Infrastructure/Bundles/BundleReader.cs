@@ -2,6 +2,7 @@ using System.Buffers;
 using Starlight.Domain.Bundles;
 using Starlight.Domain.Content;
 using Starlight.Domain.SharedKernel;
+using Starlight.Infrastructure.Bundles.Patches;
 
 namespace Starlight.Infrastructure.Bundles;
 
@@ -17,12 +18,14 @@ public sealed partial class BundleReader
     private const int HeaderStep = 1 << 20;
 
     private readonly PlanUnit _plan;
+    private readonly KnownBases _bases;
     private ContentRef[]? _contents;
 
-    private BundleReader(Stream stream, int headerLength, IReadOnlyList<BundleImage> images, PlanUnit plan)
+    private BundleReader(Stream stream, int headerLength, IReadOnlyList<BundleImage> images, PlanUnit plan, KnownBases bases)
     {
         _stream = stream;
         _plan = plan;
+        _bases = bases;
         _position = _restart = new BundlePosition(0, headerLength);
         HeaderLength = headerLength;
         Images = images;
@@ -48,14 +51,19 @@ public sealed partial class BundleReader
     /// <summary>What the bundle brings, in stream order. Only after <see cref="BindContents"/>.</summary>
     public IReadOnlyList<ContentRef> Contents => _contents ?? throw new InvalidOperationException("BindContents comes first");
 
+    /// <summary>Reads prelude and header of a bundle without patches.</summary>
+    /// <inheritdoc cref="OpenAsync(Stream, IBundleBases?, CancellationToken)"/>
+    public static Task<BundleReader> OpenAsync(Stream stream, CancellationToken cancellationToken) => OpenAsync(stream, bases: null, cancellationToken);
+
     /// <summary>Reads prelude and header.</summary>
     /// <param name="stream">The bundle from its first byte. Not disposed; nothing is read ahead.</param>
+    /// <param name="bases">What patches can be applied to; null if there is nothing.</param>
     /// <param name="cancellationToken">Stops reading.</param>
     /// <exception cref="FailureException">
-    /// DataCorrupt <c>Bundle.NotABundle</c> or <c>Bundle.Corrupt</c>, Unsupported <c>Bundle.TooNew</c>, ResourceExhausted <c>Bundle.TooLarge</c>, Unavailable
-    /// <c>Bundle.Truncated</c>.
+    /// DataCorrupt <c>Bundle.NotABundle</c> or <c>Bundle.Corrupt</c>, Unsupported <c>Bundle.TooNew</c> or <c>Bundle.TooOld</c>, ResourceExhausted <c>Bundle.TooLarge</c>, Unavailable
+    /// <c>Bundle.Truncated</c>, FailedPrecondition <c>Bundle.BaseIncomplete</c>.
     /// </exception>
-    public static async Task<BundleReader> OpenAsync(Stream stream, CancellationToken cancellationToken)
+    public static async Task<BundleReader> OpenAsync(Stream stream, IBundleBases? bases, CancellationToken cancellationToken)
     {
         byte[] fixedPart = new byte[Prelude.Length];
         await ReadExactlyAsync(stream, fixedPart, 0, "within its prelude", cancellationToken);
@@ -68,7 +76,7 @@ public sealed partial class BundleReader
 
         try
         {
-            return Parse(stream, prelude, header);
+            return Parse(stream, prelude, header, new KnownBases(bases));
         }
         catch (Exception e) when (e is FormatException or FailureException { Error.Code: "Zstd.Corrupt" })
         {
@@ -78,7 +86,7 @@ public sealed partial class BundleReader
 
     /// <summary>Looks up what the plan names. To be called once, after the caller has decided to trust the filesystem images.</summary>
     /// <param name="readContents">The canonical content list of a filesystem image: <c>IFilesystemImages.ReadContents</c>.</param>
-    /// <exception cref="FailureException">DataCorrupt <c>Bundle.ContentsDisagree</c>; what <paramref name="readContents"/> throws.</exception>
+    /// <exception cref="FailureException">DataCorrupt <c>Bundle.ContentsDisagree</c>, FailedPrecondition <c>Bundle.BaseIncomplete</c>; what <paramref name="readContents"/> throws.</exception>
     public IReadOnlyList<ContentRef> BindContents(Func<ReadOnlyMemory<byte>, IReadOnlyList<ContentRef>> readContents)
     {
         IReadOnlyList<ContentRef>[] canonical = [.. Images.Select(i => readContents(i.FilesystemImage))];
@@ -106,6 +114,7 @@ public sealed partial class BundleReader
             throw BundleErrors.ContentsDisagree($"the contents have {length} bytes, the blocks {_plan.RawLength}");
         }
 
+        _bases.Bind(_plan);
         return _contents = contents;
     }
 
@@ -126,14 +135,14 @@ public sealed partial class BundleReader
         return header;
     }
 
-    private static BundleReader Parse(Stream stream, Prelude prelude, byte[] header)
+    private static BundleReader Parse(Stream stream, Prelude prelude, byte[] header, KnownBases bases)
     {
         List<BundleImage> images = new(prelude.Images);
         ReadOnlyMemory<byte> rest = header;
         long raw = 0;
         for (int i = 0; i < prelude.Images; i++)
         {
-            images.Add(ImageUnit.Decode(rest, out int length, out long rawLength));
+            images.Add(ImageUnit.Decode(rest, bases.FindFilesystem, out int length, out long rawLength));
             rest = rest[length..];
             raw += rawLength;
             if (raw > BundleFormat.MaxUnitsLength)
@@ -144,7 +153,7 @@ public sealed partial class BundleReader
 
         ReadOnlyMemory<byte> payload = HeaderUnit.Decode(rest, HeaderUnitKind.Plan, BundleFormat.MaxPlanLength, out int planLength);
         return planLength == rest.Length
-            ? new BundleReader(stream, prelude.HeaderLength, images, PlanUnit.DecodePayload(payload, prelude.Images, prelude.Blocks))
+            ? new BundleReader(stream, prelude.HeaderLength, images, PlanUnit.DecodePayload(payload, prelude.Images, prelude.Blocks), bases)
             : throw new FormatException("something follows the plan");
     }
 

@@ -27,8 +27,9 @@ public static class BundleWriter
     /// <param name="output">Where the bundle goes, from its beginning. Not disposed.</param>
     /// <param name="imageUnits">Made by <see cref="ImageUnit"/>, in the order of the images that <paramref name="plan"/> was made for.</param>
     /// <param name="plan">What to send.</param>
-    /// <param name="open">Where contents come from.</param>
-    /// <param name="level">zstd level of blocks and plan; 0 stores.</param>
+    /// <param name="open">Where contents come from, those that the worker has too.</param>
+    /// <param name="level">zstd level of blocks and plan; 0 stores and makes no patches.</param>
+    /// <param name="scratch">Directory for old contents that are too large for memory; null for the system's.</param>
     /// <param name="cancellationToken">Stops at once; what was written so far is a truncated bundle.</param>
     /// <exception cref="FailureException">DataCorrupt <c>Bundle.ContentMismatch</c> if a content is not what its name says; what <paramref name="open"/> throws.</exception>
     public static async Task WriteAsync(
@@ -37,6 +38,7 @@ public static class BundleWriter
         DeltaPlan plan,
         OpenContent open,
         int level = DefaultLevel,
+        string? scratch = null,
         CancellationToken cancellationToken = default)
     {
         if (imageUnits.Count != plan.CanonicalCounts.Count || imageUnits.Count > BundleFormat.MaxImages)
@@ -49,7 +51,7 @@ public static class BundleWriter
         Task header = WriteHeaderAsync(output, prelude, imageUnits, planUnit, cancellationToken);
 
         // 2.
-        await using BlockCompression blocks = BlockCompression.Start(plan, open, level, cancellationToken);
+        await using BlockCompression blocks = BlockCompression.Start(plan, open, level, scratch ?? Path.GetTempPath(), cancellationToken);
         await header;
 
         // 3.

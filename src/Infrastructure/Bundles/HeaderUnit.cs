@@ -9,13 +9,16 @@ internal enum HeaderUnitKind : byte
     Name = 1,
     Image = 2,
     Plan = 3,
+
+    /// <summary>An image whose filesystem image is told as what differs from one that the worker has.</summary>
+    PatchedImage = 4,
 }
 
 /// <summary>The frame around each unit of the header. Units are compressed on their own, so that an image's can be made once and used in every bundle.</summary>
 /// <remarks>
 /// <code>
 /// at  length
-///  0   1   kind              1 name, 2 image, 3 plan
+///  0   1   kind              1 name, 2 image, 3 plan, 4 patched image
 ///  1   1   encoding          0 stored, 1 one zstd frame (RFC 8878); never longer than the raw bytes
 ///  2   2   zero
 ///  4   4   stored length
@@ -107,6 +110,9 @@ internal static class HeaderUnit
                 throw BundleErrors.TooNew($"a unit in encoding {span[1]}");
         }
     }
+
+    /// <summary>Kind of the unit at the beginning of <paramref name="header"/>; 0 if there is none.</summary>
+    public static HeaderUnitKind KindOf(ReadOnlySpan<byte> header) => header.IsEmpty ? 0 : (HeaderUnitKind)header[0];
 
     /// <summary>Length of the unit at the beginning of bytes that this process has made itself.</summary>
     public static int LengthOf(ReadOnlySpan<byte> units) => FrameLength + BinaryPrimitives.ReadInt32LittleEndian(units[4..]);

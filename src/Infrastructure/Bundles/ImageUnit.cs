@@ -1,6 +1,7 @@
 using Starlight.Domain.Bundles;
 using Starlight.Domain.Content;
 using Starlight.Domain.SharedKernel;
+using Starlight.Infrastructure.Bundles.Patches;
 
 namespace Starlight.Infrastructure.Bundles;
 
@@ -18,6 +19,11 @@ namespace Starlight.Infrastructure.Bundles;
 ///              bytes config
 ///              32    sha256 of the filesystem image
 ///              bytes filesystem image
+/// patched image unit, instead of an image unit, for a worker that has a relative of the image
+///              the same up to and with the sha256 of the filesystem image
+///              32    sha256 of the filesystem image that the worker has
+///              varint length of the filesystem image
+///              bytes patch               see Patches/PatchPayload
 /// text, bytes: varint length, then so many bytes; text is UTF-8
 /// </code>
 /// </remarks>
@@ -26,18 +32,48 @@ public static class ImageUnit
     /// <summary>Default level of units: they are made once and sent often.</summary>
     public const int DefaultLevel = 19;
 
+    /// <summary>Largest filesystem image that is patched (some 300,000 files): old and new one are in memory while that is done. Larger ones are sent whole.</summary>
+    private const int MaxPatchedLength = 64 << 20;
+
     /// <summary>Both units, ready for <see cref="BundleWriter"/>. Deterministic for one libzstd version.</summary>
     /// <param name="image">Written verbatim.</param>
     /// <param name="level">zstd level; 0 stores.</param>
     public static byte[] Encode(BundleImage image, int level = DefaultLevel)
     {
         PayloadWriter payload = new(image.FilesystemImage.Length + image.Manifest.Length + image.Config.Length + 256);
-        payload.Text(image.ManifestMediaType);
-        payload.Bytes(image.Manifest.Span);
-        payload.Bytes(image.Config.Span);
-        payload.Raw(image.FilesystemDigest.ToArray());
+        WriteDocuments(payload, image);
         payload.Bytes(image.FilesystemImage.Span);
         return [.. EncodeName(image.Reference, image.Index, image.IndexMediaType, level), .. HeaderUnit.Encode(HeaderUnitKind.Image, payload.Written, level)];
+    }
+
+    /// <summary>
+    /// The unit without a name for a worker that has the image of <paramref name="baseUnit"/>; null if that is not shorter. Deterministic for one libzstd version. For an
+    /// ordinary image it takes some tens of milliseconds.
+    /// </summary>
+    public static byte[]? EncodePatched(ReadOnlyMemory<byte> unit, ReadOnlyMemory<byte> baseUnit, int level = DefaultLevel)
+    {
+        BundleImage image = Decode(unit);
+        BundleImage old = Decode(baseUnit);
+        if (image.FilesystemImage.Length > MaxPatchedLength || old.FilesystemImage.Length > MaxPatchedLength)
+        {
+            return null;
+        }
+
+        BaseWindow window = new(old.FilesystemImage, offset: 0);
+        byte[]? patch = PatchPayload.Encode(image.FilesystemImage.Span, [new FreshPart(image.FilesystemImage.Length, 0, window)]);
+        window.Release();
+        if (patch is null)
+        {
+            return null;
+        }
+
+        PayloadWriter payload = new(patch.Length + image.Manifest.Length + image.Config.Length + 256);
+        WriteDocuments(payload, image);
+        payload.Raw(old.FilesystemDigest.ToArray());
+        payload.VarInt(image.FilesystemImage.Length);
+        payload.Bytes(patch);
+        byte[] encoded = [.. EncodeName(reference: null, index: null, indexMediaType: null, level), .. HeaderUnit.Encode(HeaderUnitKind.PatchedImage, payload.Written, level)];
+        return encoded.Length < unit.Length ? encoded : null;
     }
 
     /// <summary>The same image asked for by another name: only the small unit is made anew.</summary>
@@ -50,7 +86,7 @@ public static class ImageUnit
     {
         try
         {
-            BundleImage image = Decode(unit, out int length, out _);
+            BundleImage image = Decode(unit, static _ => null, out int length, out _);
             return length == unit.Length ? image : throw new FormatException("something follows the image unit");
         }
         catch (Exception e) when (e is FormatException or FailureException { Error.Code: "Zstd.Corrupt" })
@@ -60,12 +96,15 @@ public static class ImageUnit
     }
 
     /// <param name="header">The header from the image's name unit on.</param>
+    /// <param name="findBase">The filesystem image with a digest, if the worker has it.</param>
     /// <param name="length">Bytes that both units take up.</param>
     /// <param name="rawLength">Raw bytes of both units.</param>
-    internal static BundleImage Decode(ReadOnlyMemory<byte> header, out int length, out long rawLength)
+    internal static BundleImage Decode(ReadOnlyMemory<byte> header, Func<Digest, ReadOnlyMemory<byte>?> findBase, out int length, out long rawLength)
     {
         ReadOnlyMemory<byte> name = HeaderUnit.Decode(header, HeaderUnitKind.Name, BundleFormat.MaxUnitLength, out int nameLength);
-        ReadOnlyMemory<byte> body = HeaderUnit.Decode(header[nameLength..], HeaderUnitKind.Image, BundleFormat.MaxUnitLength, out int bodyLength);
+        bool isPatched = HeaderUnit.KindOf(header.Span[nameLength..]) == HeaderUnitKind.PatchedImage;
+        ReadOnlyMemory<byte> body = HeaderUnit.Decode(
+            header[nameLength..], isPatched ? HeaderUnitKind.PatchedImage : HeaderUnitKind.Image, BundleFormat.MaxUnitLength, out int bodyLength);
         length = nameLength + bodyLength;
         rawLength = (long)name.Length + body.Length;
 
@@ -85,12 +124,32 @@ public static class ImageUnit
             Manifest = fields.Bytes(),
             Config = fields.Bytes(),
             FilesystemDigest = new Digest(fields.Raw(Digest.Size).Span),
-            FilesystemImage = fields.Bytes(),
+            FilesystemImage = isPatched ? ReadPatched(ref fields, findBase) : fields.Bytes(),
         };
         fields.End();
+        rawLength += isPatched ? image.FilesystemImage.Length : 0;
         return Digest.Of(image.FilesystemImage.Span) == image.FilesystemDigest
             ? image
             : throw new FormatException($"the filesystem image of {reference} is not {image.FilesystemDigest}");
+    }
+
+    private static void WriteDocuments(PayloadWriter payload, BundleImage image)
+    {
+        payload.Text(image.ManifestMediaType);
+        payload.Bytes(image.Manifest.Span);
+        payload.Bytes(image.Config.Span);
+        payload.Raw(image.FilesystemDigest.ToArray());
+    }
+
+    private static ReadOnlyMemory<byte> ReadPatched(ref PayloadReader fields, Func<Digest, ReadOnlyMemory<byte>?> findBase)
+    {
+        Digest digest = new(fields.Raw(Digest.Size).Span);
+        int length = fields.Count(MaxPatchedLength, "the length of a patched filesystem image");
+        ReadOnlyMemory<byte> patch = fields.Bytes();
+        byte[] image = new byte[length];
+        MemoryPatchSource old = new(findBase(digest) ?? throw BundleErrors.BaseIncomplete(digest));
+        PatchPayload.Apply(patch, [new PatchPart(length, 0, old)], image);
+        return image;
     }
 
     private static byte[] EncodeName(string? reference, ReadOnlyMemory<byte>? index, string? indexMediaType, int level)

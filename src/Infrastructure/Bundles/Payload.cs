@@ -29,6 +29,9 @@ internal sealed class PayloadWriter(int capacity = 256)
     /// <summary>Small numbers of either sign stay short: 0, −1, 1, −2 … become 0, 1, 2, 3 ….</summary>
     public void ZigZag(int value) => VarInt((uint)((value << 1) ^ (value >> 31)));
 
+    /// <inheritdoc cref="ZigZag(int)"/>
+    public void ZigZag(long value) => VarInt((ulong)((value << 1) ^ (value >> 63)));
+
     public void Bytes(ReadOnlySpan<byte> bytes)
     {
         VarInt(bytes.Length);
@@ -85,6 +88,12 @@ internal ref struct PayloadReader(ReadOnlyMemory<byte> payload)
     {
         ulong value = VarInt();
         return value <= uint.MaxValue ? (int)(uint)(value >> 1) ^ -(int)(value & 1) : throw new FormatException("a difference has more than 32 bits");
+    }
+
+    public long LongZigZag()
+    {
+        ulong value = VarInt();
+        return (long)(value >> 1) ^ -(long)(value & 1);
     }
 
     public ReadOnlyMemory<byte> Raw(int length)

@@ -1,4 +1,5 @@
 using Starlight.Domain.Bundles;
+using Starlight.Domain.Content;
 
 namespace Starlight.Infrastructure.Bundles;
 
@@ -16,11 +17,19 @@ namespace Starlight.Infrastructure.Bundles;
 ///         zigzag  per content: position − (position of the last content named of this image + 1); the first is counted from 0
 /// varint  hot blocks
 /// varint  per block (the prelude says how many): raw length
+/// varint  bases: images that the worker has and contents are patched from
+///         32      per base: sha256 of its filesystem image
+///         varint  length of its canonical content list
+/// varint  contents with a base
+///         varint  per content: contents between the last one with a base and this one
+///         varint  base
+///         zigzag  position in the base's canonical content list − (position of the last content of this base named here + 1)
 /// </code>
 /// </remarks>
 internal sealed class PlanUnit
 {
-    private PlanUnit(int[] canonicalCounts, (int Image, int Index)[] contents, int[] blockLengths, int hotContentCount, int hotBlockCount, long rawLength)
+    private PlanUnit(
+        int[] canonicalCounts, (int Image, int Index)[] contents, int[] blockLengths, int hotContentCount, int hotBlockCount, long rawLength, PatchBase[] bases, NamedPatch[] patches)
     {
         CanonicalCounts = canonicalCounts;
         Contents = contents;
@@ -28,6 +37,8 @@ internal sealed class PlanUnit
         HotContentCount = hotContentCount;
         HotBlockCount = hotBlockCount;
         RawLength = rawLength;
+        Bases = bases;
+        Patches = patches;
     }
 
     public int[] CanonicalCounts { get; }
@@ -41,6 +52,11 @@ internal sealed class PlanUnit
     public int HotBlockCount { get; }
 
     public long RawLength { get; }
+
+    public PatchBase[] Bases { get; }
+
+    /// <summary>Ascending by position.</summary>
+    public NamedPatch[] Patches { get; }
 
     public static byte[] EncodePayload(DeltaPlan plan)
     {
@@ -77,6 +93,7 @@ internal sealed class PlanUnit
             payload.VarInt(length);
         }
 
+        WritePatches(payload, plan);
         return payload.Written.ToArray();
     }
 
@@ -108,8 +125,66 @@ internal sealed class PlanUnit
             rawLength += lengths[i] > 0 ? lengths[i] : throw new FormatException("a block is empty");
         }
 
+        PatchBase[] bases = ReadBases(ref reader);
+        NamedPatch[] patches = ReadPatches(ref reader, contents, bases);
         reader.End();
-        return new PlanUnit(counts, [.. named], lengths, hotContents, hotBlocks, rawLength);
+        return new PlanUnit(counts, [.. named], lengths, hotContents, hotBlocks, rawLength, bases, patches);
+    }
+
+    private static void WritePatches(PayloadWriter payload, DeltaPlan plan)
+    {
+        payload.VarInt(plan.Bases.Count);
+        foreach (PatchBase image in plan.Bases)
+        {
+            payload.Raw(image.Filesystem.ToArray());
+            payload.VarInt(image.CanonicalCount);
+        }
+
+        payload.VarInt(plan.Patches.Count);
+        int[] next = new int[plan.Bases.Count];
+        int position = 0;
+        foreach (PlannedPatch patch in plan.Patches)
+        {
+            payload.VarInt(patch.Position - position);
+            payload.VarInt(patch.Image);
+            payload.ZigZag(patch.Index - next[patch.Image]);
+            position = patch.Position + 1;
+            next[patch.Image] = patch.Index + 1;
+        }
+    }
+
+    private static PatchBase[] ReadBases(ref PayloadReader reader)
+    {
+        PatchBase[] bases = new PatchBase[reader.Count(BundleFormat.MaxImages, "the number of bases")];
+        for (int i = 0; i < bases.Length; i++)
+        {
+            bases[i] = new PatchBase(new Digest(reader.Raw(Digest.Size).Span), reader.Count(int.MaxValue, "the length of a content list"));
+        }
+
+        return bases;
+    }
+
+    private static NamedPatch[] ReadPatches(ref PayloadReader reader, int contents, PatchBase[] bases)
+    {
+        // Each takes at least three bytes.
+        NamedPatch[] patches = new NamedPatch[reader.Count(bases.Length == 0 ? 0 : Math.Min(contents, reader.Left / 3), "the number of contents with a base")];
+        int[] next = new int[bases.Length];
+        int position = 0;
+        for (int i = 0; i < patches.Length; i++)
+        {
+            position += position < contents ? reader.Count(contents - 1 - position, "the position of a content with a base") : throw new FormatException("there are more bases than contents");
+            int image = reader.Count(bases.Length - 1, "the number of a base");
+            long index = (long)next[image] + reader.ZigZag();
+            if (index < 0 || index >= bases[image].CanonicalCount)
+            {
+                throw new FormatException($"content {index} of base {image} does not exist");
+            }
+
+            patches[i] = new NamedPatch(position++, image, (int)index);
+            next[image] = (int)index + 1;
+        }
+
+        return patches;
     }
 
     private static List<(int Image, int Index)> ReadContents(ref PayloadReader reader, int contents, int[] counts)
@@ -141,3 +216,9 @@ internal sealed class PlanUnit
         return named;
     }
 }
+
+/// <summary>A content that may be made from one of a base.</summary>
+/// <param name="Position">Of the content in stream order.</param>
+/// <param name="Image">Number of the base.</param>
+/// <param name="Index">Position in the base's canonical content list.</param>
+internal readonly record struct NamedPatch(int Position, int Image, int Index);

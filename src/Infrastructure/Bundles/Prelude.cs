@@ -8,7 +8,7 @@ namespace Starlight.Infrastructure.Bundles;
 /// <code>
 /// at  length
 ///  0   8   magic 89 'S' 'L' 'B' 0d 0a 1a 0a     (as PNG's: shows when something changed line ends or the eighth bit)
-///  8   2   version                              1
+///  8   2   version                              2
 /// 10   2   flags                                0; a bit that is not known is refused
 /// 12   4   images
 /// 16   8   header length                        where the first block record starts, counted from the first byte of the prelude
@@ -49,6 +49,11 @@ internal readonly record struct Prelude(int Images, int HeaderLength, int Blocks
 
         ushort version = BinaryPrimitives.ReadUInt16LittleEndian(source[8..]);
         ushort flags = BinaryPrimitives.ReadUInt16LittleEndian(source[10..]);
+        if (version < BundleFormat.Version)
+        {
+            throw BundleErrors.TooOld(version);
+        }
+
         if (version != BundleFormat.Version || flags != 0)
         {
             throw BundleErrors.TooNew(version != BundleFormat.Version ? $"format version {version}, known is {BundleFormat.Version}" : $"flags {flags:x4}");

@@ -1,4 +1,3 @@
-using System.Numerics;
 using Starlight.Infrastructure.Compression.Native;
 
 namespace Starlight.Infrastructure.Compression;
@@ -9,11 +8,8 @@ namespace Starlight.Infrastructure.Compression;
 /// </summary>
 public sealed class ZstdCompressor : IDisposable
 {
-    /// <summary>Largest window a patch may use: 2^27 is what every decompressor accepts without being told (ZSTD_WINDOWLOG_LIMIT_DEFAULT).</summary>
+    /// <summary>Largest window of a frame that is accepted: 2^27 is what every decompressor accepts without being told (ZSTD_WINDOWLOG_LIMIT_DEFAULT).</summary>
     public const int MaxWindowLog = 27;
-
-    /// <summary>ZSTD_WINDOWLOG_MIN.</summary>
-    private const int MinWindowLog = 10;
 
     private readonly CompressionContext _context;
     private bool _disposed;
@@ -78,35 +74,6 @@ public sealed class ZstdCompressor : IDisposable
         byte[] frame = new byte[Bound(source.Length)];
         Array.Resize(ref frame, Compress(source, frame));
         return frame;
-    }
-
-    /// <summary>
-    /// Writes one frame that is only readable together with <paramref name="prefix"/>: what both have in common costs next to nothing. That is how a changed file is sent
-    /// to someone who has the old one.
-    /// </summary>
-    public unsafe int CompressWithPrefix(ReadOnlySpan<byte> source, ReadOnlySpan<byte> prefix, Span<byte> destination)
-    {
-        ObjectDisposedException.ThrowIf(_disposed, this);
-
-        // The window has to reach from the end of the source back to the start of the prefix, and long-distance matching finds what lies that far apart.
-        int windowLog = Math.Clamp(BitOperations.Log2((uint)Math.Max(1, Math.Min(int.MaxValue, (long)source.Length + prefix.Length) - 1)) + 1, MinWindowLog, MaxWindowLog);
-        ZstdErrors.CheckCompression(NativeZstd.SetParameter(_context, NativeZstd.WindowLog, windowLog));
-        ZstdErrors.CheckCompression(NativeZstd.SetParameter(_context, NativeZstd.EnableLongDistanceMatching, 1));
-        try
-        {
-            fixed (byte* from = source, old = prefix, to = destination)
-            {
-                ZstdErrors.CheckCompression(NativeZstd.ReferencePrefix(_context, old, (nuint)prefix.Length));
-                return (int)ZstdErrors.CheckCompression(NativeZstd.Compress2(_context, to, (nuint)destination.Length, from, (nuint)source.Length));
-            }
-        }
-        finally
-        {
-            // The reset also drops the reference to the prefix if the compression failed before using it.
-            ZstdErrors.CheckCompression(NativeZstd.ResetCCtx(_context, NativeZstd.ResetSessionOnly));
-            ZstdErrors.CheckCompression(NativeZstd.SetParameter(_context, NativeZstd.WindowLog, 0));
-            ZstdErrors.CheckCompression(NativeZstd.SetParameter(_context, NativeZstd.EnableLongDistanceMatching, 0));
-        }
     }
 
     public void Dispose()

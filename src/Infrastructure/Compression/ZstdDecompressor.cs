@@ -41,14 +41,10 @@ public sealed class ZstdDecompressor : IDisposable
 
     /// <summary>Decompresses exactly one frame that fills <paramref name="destination"/> exactly; anything else is an error.</summary>
     /// <exception cref="FailureException">DataCorrupt <c>Zstd.Corrupt</c>.</exception>
-    public void Decompress(ReadOnlySpan<byte> frame, Span<byte> destination) => Decompress(frame, [], destination);
-
-    /// <summary>Like <see cref="Decompress(ReadOnlySpan{byte}, Span{byte})"/> for a frame made with <see cref="ZstdCompressor.CompressWithPrefix"/> and the same prefix.</summary>
-    /// <exception cref="FailureException">DataCorrupt <c>Zstd.Corrupt</c>.</exception>
-    public unsafe void Decompress(ReadOnlySpan<byte> frame, ReadOnlySpan<byte> prefix, Span<byte> destination)
+    public unsafe void Decompress(ReadOnlySpan<byte> frame, Span<byte> destination)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
-        fixed (byte* from = frame, old = prefix, to = destination)
+        fixed (byte* from = frame, to = destination)
         {
             // ZSTD_decompressDCtx would go on with whatever follows the first frame.
             nuint length = ZstdErrors.CheckDecompression(NativeZstd.FindFrameCompressedSize(from, (nuint)frame.Length));
@@ -57,23 +53,10 @@ public sealed class ZstdDecompressor : IDisposable
                 throw ZstdErrors.Corrupt("something follows the frame");
             }
 
-            try
+            nuint written = ZstdErrors.CheckDecompression(NativeZstd.Decompress(_context, to, (nuint)destination.Length, from, length));
+            if (written != (nuint)destination.Length)
             {
-                if (prefix.Length > 0)
-                {
-                    ZstdErrors.CheckDecompression(NativeZstd.ReferencePrefix(_context, old, (nuint)prefix.Length));
-                }
-
-                nuint written = ZstdErrors.CheckDecompression(NativeZstd.Decompress(_context, to, (nuint)destination.Length, from, length));
-                if (written != (nuint)destination.Length)
-                {
-                    throw ZstdErrors.Corrupt($"the frame holds {written} bytes where {destination.Length} were announced");
-                }
-            }
-            finally
-            {
-                // Drops the reference to the prefix, which is only pinned here.
-                NativeZstd.ResetDCtx(_context, NativeZstd.ResetSessionOnly);
+                throw ZstdErrors.Corrupt($"the frame holds {written} bytes where {destination.Length} were announced");
             }
         }
     }

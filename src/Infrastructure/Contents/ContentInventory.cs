@@ -94,7 +94,7 @@ internal sealed class ContentInventory(string root, long limit, TimeProvider tim
         int bucket = Bucket(content);
         lock (_locks[bucket])
         {
-            File.Delete(PathOf(content));
+            DeleteFile(content);
             if (Slots(bucket).Remove(content, out Slot slot))
             {
                 Count(slot, -1);
@@ -238,7 +238,7 @@ internal sealed class ContentInventory(string root, long limit, TimeProvider tim
                 {
                     if (remove(content, slot))
                     {
-                        File.Delete(PathOf(content));
+                        DeleteFile(content);
                         slots.Remove(content);
                         Count(slot, -1);
                         removed = (removed.Count + 1, removed.Bytes + slot.Bytes);
@@ -292,6 +292,18 @@ internal sealed class ContentInventory(string root, long limit, TimeProvider tim
         catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
         {
             // Removed meanwhile: whoever reads it finds out.
+        }
+    }
+
+    /// <summary>Someone may have removed it, or its directory, behind our back.</summary>
+    private void DeleteFile(Digest content)
+    {
+        try
+        {
+            File.Delete(PathOf(content));
+        }
+        catch (DirectoryNotFoundException)
+        {
         }
     }
 

@@ -63,6 +63,9 @@ public sealed class ContentStore : IContentStore, IDisposable
         Directory.CreateDirectory(leftovers);
     }
 
+    /// <summary>For files that may go when the process ends.</summary>
+    public string ScratchDirectory => TemporaryDirectory;
+
     private string TemporaryDirectory => Path.Combine(_root, "tmp");
 
     public StoreUsage Usage => _inventory.Usage;

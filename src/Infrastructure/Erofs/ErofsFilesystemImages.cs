@@ -1,4 +1,5 @@
 using Starlight.Application.Abstractions.Images;
+using Starlight.Domain.Bundles;
 using Starlight.Domain.Trees;
 
 namespace Starlight.Infrastructure.Erofs;
@@ -12,6 +13,12 @@ internal sealed class ErofsFilesystemImages : IFilesystemImages
     {
         FilesystemImage opened = ErofsReader.Open(image);
         return new FilesystemImageContents(opened.Digest, opened.Contents);
+    }
+
+    public KnownImage ReadNames(ReadOnlyMemory<byte> image)
+    {
+        FilesystemImage opened = ErofsReader.Open(image);
+        return new KnownImage(opened.Digest, opened.Contents, new ContentNames(opened.Names));
     }
 
     public FileTree ReadTree(ReadOnlyMemory<byte> image) => ErofsReader.Open(image).ReadTree();

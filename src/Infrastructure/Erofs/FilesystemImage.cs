@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Runtime.InteropServices;
+using Starlight.Domain.Bundles;
 using Starlight.Domain.Content;
 using Starlight.Domain.Trees;
 
@@ -13,13 +14,13 @@ public sealed class FilesystemImage
 {
     private readonly ErofsImage _image;
     private readonly Lazy<Digest> _digest;
-    private readonly Lazy<IReadOnlyList<ContentRef>> _contents;
+    private readonly Lazy<(IReadOnlyList<ContentRef> Contents, IReadOnlyList<ContentName> Names)> _contents;
 
     internal FilesystemImage(ErofsImage image)
     {
         _image = image;
         _digest = new Lazy<Digest>(() => Digest.Of(image.Bytes.Span));
-        _contents = new Lazy<IReadOnlyList<ContentRef>>(ReadContents);
+        _contents = new Lazy<(IReadOnlyList<ContentRef>, IReadOnlyList<ContentName>)>(ReadContents);
     }
 
     public ReadOnlyMemory<byte> Bytes => _image.Bytes;
@@ -28,29 +29,35 @@ public sealed class FilesystemImage
     public Digest Digest => _digest.Value;
 
     /// <summary>Every distinct non-empty content: depth first, names in byte order, each at its first occurrence.</summary>
-    public IReadOnlyList<ContentRef> Contents => _contents.Value;
+    public IReadOnlyList<ContentRef> Contents => _contents.Value.Contents;
+
+    /// <summary>The first name of each content, parallel to <see cref="Contents"/>.</summary>
+    public IReadOnlyList<ContentName> Names => _contents.Value.Names;
 
     /// <summary>The whole tree, as it was written.</summary>
     public FileTree ReadTree() => new ErofsTreeReader(_image).Read();
 
-    private IReadOnlyList<ContentRef> ReadContents()
+    private (IReadOnlyList<ContentRef> Contents, IReadOnlyList<ContentName> Names) ReadContents()
     {
         List<ContentRef> contents = [];
+        List<ContentName> names = [];
         Dictionary<Digest, long> sizes = new((int)Math.Min(_image.InodeCount, (ulong)_image.Bytes.Length / 256));
         ErofsVisits visits = new(_image);
-        Stack<ErofsNameCursor> parents = new();
+        Stack<(ErofsNameCursor Directory, PathHash Path)> parents = new();
         ErofsInode root = visits.ReadRoot();
         ErofsNameCursor directory = new(_image, root, root.Nid);
+        PathHash path = PathHash.Root;
         while (true)
         {
-            if (!directory.TryNext(out _, out ulong nid, out byte type))
+            if (!directory.TryNext(out ReadOnlySpan<byte> name, out ulong nid, out byte type))
             {
-                if (!parents.TryPop(out directory))
+                if (!parents.TryPop(out (ErofsNameCursor Directory, PathHash Path) parent))
                 {
                     visits.CheckComplete();
-                    return contents.AsReadOnly();
+                    return (contents.AsReadOnly(), names.AsReadOnly());
                 }
 
+                (directory, path) = parent;
                 continue;
             }
 
@@ -62,7 +69,8 @@ public sealed class FilesystemImage
             if (inode.Kind == FileKind.Directory)
             {
                 ErofsVisits.CheckDepth(parents.Count + 1);
-                parents.Push(directory);
+                parents.Push((directory, path));
+                path = path.Append(name);
                 directory = new ErofsNameCursor(_image, inode, directory.Directory.Nid);
             }
             else if (inode is { Kind: FileKind.Regular, Size: > 0 })
@@ -73,6 +81,7 @@ public sealed class FilesystemImage
                 {
                     size = inode.Size;
                     contents.Add(new ContentRef(content, inode.Size));
+                    names.Add(path.File(name));
                 }
                 else if (size != inode.Size)
                 {

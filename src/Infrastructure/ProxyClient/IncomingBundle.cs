@@ -13,23 +13,31 @@ namespace Starlight.Infrastructure.ProxyClient;
 /// <summary>
 /// One bundle over as many connections as it takes. A bundle is an immutable byte string named by its entity tag: after a cut the rest is asked for by range, and if
 /// the proxy no longer has that bundle (another version of it answers), the new one is read from its beginning, whose known contents cost only their bytes.
+/// What a patch needs may turn out to be damaged or gone on this worker: then the same images are asked for without patches, once and for all.
 /// Used by one task at a time; the counters may be read by any.
 /// </summary>
 public sealed class IncomingBundle : IIncomingBundle
 {
     private readonly StarlightProxyClient _client;
     private readonly IFilesystemImages _filesystems;
+    private readonly IBundleBases? _bases;
     private HttpResponseMessage _response;
     private BundleReader _reader;
 
-    /// <summary>The sink threw while it was being served: the reader cannot be asked to go on.</summary>
+    /// <summary>The sink threw while it was being served, or another bundle is needed: the reader cannot be asked to go on.</summary>
     private bool _readerLost;
+
+    /// <summary>Patches are asked for.</summary>
+    private bool _patches;
 
     private long _received;
     private long _total;
 
-    private IncomingBundle(StarlightProxyClient client, ProxyProfile proxy, DeltaRequest request, IFilesystemImages filesystems, HttpResponseMessage response, BundleReader reader, Counter counter)
+    private IncomingBundle(
+        StarlightProxyClient client, ProxyProfile proxy, DeltaRequest request, IBundleBases? bases, IFilesystemImages filesystems, HttpResponseMessage response, BundleReader reader, Counter counter, bool patches)
     {
+        _bases = bases;
+        _patches = patches;
         _client = client;
         _filesystems = filesystems;
         _response = response;
@@ -60,19 +68,15 @@ public sealed class IncomingBundle : IIncomingBundle
     public long TotalBytes => Interlocked.Read(ref _total);
 
     internal static async Task<IncomingBundle> OpenAsync(
-        StarlightProxyClient client, ProxyProfile proxy, DeltaRequest request, IFilesystemImages filesystems, CancellationToken cancellationToken)
+        StarlightProxyClient client, ProxyProfile proxy, DeltaRequest request, IBundleBases? bases, IFilesystemImages filesystems, CancellationToken cancellationToken)
     {
-        HttpResponseMessage response = await client.GetDeltaAsync(proxy, request, cancellationToken);
         try
         {
-            Counter counter = new();
-            BundleReader reader = await BundleReader.OpenAsync(await BodyAsync(proxy, response, counter, cancellationToken), cancellationToken);
-            return new IncomingBundle(client, proxy, request, filesystems, response, reader, counter);
+            return await OpenAsync(client, proxy, request, bases, filesystems, patches: bases is not null, cancellationToken);
         }
-        catch
+        catch (FailureException e) when (IsAboutBases(e) && bases is not null)
         {
-            response.Dispose();
-            throw;
+            return await OpenAsync(client, proxy, request, bases, filesystems, patches: false, cancellationToken);
         }
     }
 
@@ -83,8 +87,9 @@ public sealed class IncomingBundle : IIncomingBundle
         {
             await _reader.ReadContentsAsync(sink, cancellationToken);
         }
-        catch (FailureException e) when (e.Error.Code.StartsWith("Object.", StringComparison.Ordinal))
+        catch (FailureException e) when (IsAboutBases(e) || e.Error.Code.StartsWith("Object.", StringComparison.Ordinal))
         {
+            _patches &= !IsAboutBases(e);
             _readerLost = true;
             throw;
         }
@@ -94,14 +99,52 @@ public sealed class IncomingBundle : IIncomingBundle
     /// <returns>True if the sink goes on where it was; false if contents start again at a content's beginning, and the sink has to drop a half-written one.</returns>
     internal async Task<bool> ReconnectAsync(CancellationToken cancellationToken)
     {
-        EntityTagHeaderValue? tag = _response.Headers.ETag;
-        BundlePosition position = _readerLost ? _reader.RestartPosition : _reader.Position;
+        try
+        {
+            return await ReopenAsync(cancellationToken);
+        }
+        catch (FailureException e) when (IsAboutBases(e) && _patches)
+        {
+            _patches = false;
+            return await ReopenAsync(cancellationToken);
+        }
+    }
+
+    public ValueTask DisposeAsync()
+    {
         _response.Dispose();
-        HttpResponseMessage response = await _client.GetRestAsync(Proxy, Request, tag, position.Offset, cancellationToken);
+        return ValueTask.CompletedTask;
+    }
+
+    private static bool IsAboutBases(FailureException e) => e.Error.Code is "Bundle.BaseDamaged" or "Bundle.BaseIncomplete";
+
+    private static async Task<IncomingBundle> OpenAsync(
+        StarlightProxyClient client, ProxyProfile proxy, DeltaRequest request, IBundleBases? bases, IFilesystemImages filesystems, bool patches, CancellationToken cancellationToken)
+    {
+        HttpResponseMessage response = await client.GetDeltaAsync(proxy, request, patches, cancellationToken);
+        try
+        {
+            Counter counter = new();
+            BundleReader reader = await BundleReader.OpenAsync(await BodyAsync(proxy, response, counter, cancellationToken), bases, cancellationToken);
+            return new IncomingBundle(client, proxy, request, bases, filesystems, response, reader, counter, patches);
+        }
+        catch
+        {
+            response.Dispose();
+            throw;
+        }
+    }
+
+    private async Task<bool> ReopenAsync(CancellationToken cancellationToken)
+    {
+        EntityTagHeaderValue? tag = _readerLost ? null : _response.Headers.ETag;
+        long offset = _readerLost ? 0 : _reader.Position.Offset;
+        _response.Dispose();
+        HttpResponseMessage response = await _client.GetRestAsync(Proxy, Request, _patches, tag, offset, cancellationToken);
         try
         {
             Stream body = await BodyAsync(Proxy, response, new Counter { Owner = this }, cancellationToken);
-            if (response.StatusCode == HttpStatusCode.PartialContent && response.Content.Headers.ContentRange?.From == position.Offset && !_readerLost)
+            if (response.StatusCode == HttpStatusCode.PartialContent && response.Content.Headers.ContentRange?.From == offset)
             {
                 _reader.Resume(body);
                 Adopt(response);
@@ -111,11 +154,11 @@ public sealed class IncomingBundle : IIncomingBundle
             if (response.StatusCode == HttpStatusCode.PartialContent)
             {
                 response.Dispose();
-                response = await _client.GetRestAsync(Proxy, Request, tag: null, offset: 0, cancellationToken);
+                response = await _client.GetRestAsync(Proxy, Request, _patches, tag: null, offset: 0, cancellationToken);
                 body = await BodyAsync(Proxy, response, new Counter { Owner = this }, cancellationToken);
             }
 
-            BundleReader reader = await BundleReader.OpenAsync(body, cancellationToken);
+            BundleReader reader = await BundleReader.OpenAsync(body, _bases, cancellationToken);
             if (!reader.Images.Select(i => i.FilesystemDigest).SequenceEqual(Images.Select(i => i.FilesystemDigest)))
             {
                 throw new FailureException(new Error("Bundle.Changed", $"the proxy {Proxy} now has other images under {string.Join(", ", Request.Images)}: pull again", ErrorKind.FailedPrecondition));
@@ -132,12 +175,6 @@ public sealed class IncomingBundle : IIncomingBundle
             response.Dispose();
             throw;
         }
-    }
-
-    public ValueTask DisposeAsync()
-    {
-        _response.Dispose();
-        return ValueTask.CompletedTask;
     }
 
     private static async Task<Stream> BodyAsync(ProxyProfile proxy, HttpResponseMessage response, Counter counter, CancellationToken cancellationToken) =>

@@ -10,6 +10,7 @@ using Starlight.Domain.Images;
 using Starlight.Domain.Proxies;
 using Starlight.Domain.References;
 using Starlight.Domain.SharedKernel;
+using Starlight.Infrastructure.Bundles;
 
 namespace Starlight.Infrastructure.ProxyClient;
 
@@ -34,11 +35,14 @@ public sealed class StarlightProxyClient : IProxyClient, IDisposable
 
     private readonly HttpClient _http;
     private readonly IFilesystemImages? _filesystems;
+    private readonly Func<IBundleBases?> _bases;
 
     /// <param name="filesystems">Reads filesystem images of bundles; not needed for pings and notifies.</param>
-    public StarlightProxyClient(IFilesystemImages? filesystems = null)
+    /// <param name="bases">What patches can be applied to; bundles are asked for without patches if there is nothing.</param>
+    public StarlightProxyClient(IFilesystemImages? filesystems = null, Func<IBundleBases?>? bases = null)
     {
         _filesystems = filesystems;
+        _bases = bases ?? (static () => null);
         _http = new HttpClient(new SocketsHttpHandler
         {
             ConnectTimeout = ConnectTimeout,
@@ -111,20 +115,20 @@ public sealed class StarlightProxyClient : IProxyClient, IDisposable
 
     public async Task<IIncomingBundle> RequestDeltaAsync(ProxyProfile proxy, DeltaRequest request, CancellationToken cancellationToken) =>
         await IncomingBundle.OpenAsync(
-            this, proxy, request, _filesystems ?? throw new InvalidOperationException("this client was made without a reader of filesystem images"), cancellationToken);
+            this, proxy, request, _bases(), _filesystems ?? throw new InvalidOperationException("this client was made without a reader of filesystem images"), cancellationToken);
 
     public void Dispose() => _http.Dispose();
 
     /// <summary>Asks for a bundle: 200; everything else throws.</summary>
-    internal Task<HttpResponseMessage> GetDeltaAsync(ProxyProfile proxy, DeltaRequest delta, CancellationToken cancellationToken) =>
-        GetDeltaAsync(proxy, delta, tag: null, offset: 0, delta.AnswerWithin ?? AnswerTimeout, cancellationToken);
+    internal Task<HttpResponseMessage> GetDeltaAsync(ProxyProfile proxy, DeltaRequest delta, bool patches, CancellationToken cancellationToken) =>
+        GetDeltaAsync(proxy, delta, patches, tag: null, offset: 0, delta.AnswerWithin ?? AnswerTimeout, cancellationToken);
 
     /// <summary>Asks for the rest of the bundle with the given entity tag. 200 (another bundle, or all of it) or 206; everything else throws.</summary>
-    internal Task<HttpResponseMessage> GetRestAsync(ProxyProfile proxy, DeltaRequest delta, EntityTagHeaderValue? tag, long offset, CancellationToken cancellationToken) =>
-        GetDeltaAsync(proxy, delta, tag, offset, AnswerTimeout, cancellationToken);
+    internal Task<HttpResponseMessage> GetRestAsync(ProxyProfile proxy, DeltaRequest delta, bool patches, EntityTagHeaderValue? tag, long offset, CancellationToken cancellationToken) =>
+        GetDeltaAsync(proxy, delta, patches, tag, offset, AnswerTimeout, cancellationToken);
 
     private async Task<HttpResponseMessage> GetDeltaAsync(
-        ProxyProfile proxy, DeltaRequest delta, EntityTagHeaderValue? tag, long offset, TimeSpan patience, CancellationToken cancellationToken)
+        ProxyProfile proxy, DeltaRequest delta, bool patches, EntityTagHeaderValue? tag, long offset, TimeSpan patience, CancellationToken cancellationToken)
     {
         StringBuilder query = new("starlight/delta?platform=" + Uri.EscapeDataString(delta.Platform.ToString()));
         foreach (ImageReference image in delta.Images)
@@ -140,6 +144,11 @@ public sealed class StarlightProxyClient : IProxyClient, IDisposable
         if (delta.Layers is { } layers)
         {
             query.Append(CultureInfo.InvariantCulture, $"&layers={layers}");
+        }
+
+        if (patches && delta.Bases.Count > 0)
+        {
+            query.Append("&patch=true");
         }
 
         using HttpRequestMessage request = Request(proxy, HttpMethod.Get, query.ToString());

@@ -3,6 +3,7 @@ using Microsoft.Extensions.Logging;
 using Starlight.Application.Abstractions.Images;
 using Starlight.Application.Abstractions.Snapshots;
 using Starlight.Application.Abstractions.Worker;
+using Starlight.Infrastructure.Bundles;
 using Starlight.Infrastructure.Fuse;
 using Starlight.Infrastructure.Mounts;
 using Starlight.Infrastructure.Objects;
@@ -37,6 +38,7 @@ public static class DependencyInjection
             provider.GetRequiredService<TimeProvider>(),
             provider.GetRequiredService<ILogger<ImageLibrary>>()));
         services.AddSingleton<IWorkerImages>(provider => provider.GetRequiredService<ImageLibrary>());
+        services.AddSingleton<IBundleBases>(provider => provider.GetRequiredService<ImageLibrary>());
         services.AddSingleton<IProvidedImages>(provider => provider.GetRequiredService<ImageLibrary>());
         return services;
     }

@@ -42,4 +42,7 @@ internal static partial class LibraryLog
 
     [LoggerMessage(Level = LogLevel.Information, Message = "{Count} mounts of an earlier daemon detached; containers that use them keep them")]
     public static partial void LeftoversDetached(ILogger logger, int count);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "{File} cannot be built upon: {Reason}")]
+    public static partial void BaseUnusable(ILogger logger, string file, string reason);
 }

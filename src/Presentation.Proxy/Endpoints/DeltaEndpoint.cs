@@ -18,14 +18,15 @@ using Starlight.Presentation.Proxy.Settings;
 namespace Starlight.Presentation.Proxy.Endpoints;
 
 /// <summary>
-/// <c>GET|HEAD /starlight/delta?to=REF[&amp;to=REF]…&amp;platform=OS/ARCH[&amp;from=REF@DIGEST[,REF@DIGEST]…]…[&amp;layers=N]</c>: one delta bundle, of the
-/// images or of the tree that the lowest N layers of one image give. A bundle's ETag names its bytes for
+/// <c>GET|HEAD /starlight/delta?to=REF[&amp;to=REF]…&amp;platform=OS/ARCH[&amp;from=REF@DIGEST[,REF@DIGEST]…]…[&amp;layers=N][&amp;patch=true]</c>: one delta bundle, of the
+/// images or of the tree that the lowest N layers of one image give. With <c>patch=true</c> changed contents may be told as what differs from those of the images in <c>from</c>.
+/// A bundle's ETag names its bytes for
 /// ever, so a worker that lost its connection goes on with Range and If-Range. While a bundle is being built its length is not known: it is then sent
 /// chunked, and a range of it waits until it is finished, which takes less time than sending it.
 /// </summary>
 internal sealed class DeltaEndpoint(IMediator mediator, RegistryNames registries, BundleCache bundles, BundleSource source, ILogger<DeltaEndpoint> logger)
 {
-    public const string MediaType = "application/vnd.starlight.delta-bundle.v1";
+    public const string MediaType = "application/vnd.starlight.delta-bundle.v2";
     public const string ImageDigestHeader = "Starlight-Image-Digest";
     public const string FilesystemDigestHeader = "Starlight-Filesystem-Digest";
 
@@ -98,13 +99,14 @@ internal sealed class DeltaEndpoint(IMediator mediator, RegistryNames registries
         Result<Platform> platform = request.Query["platform"] is [{ Length: > 0 } name]
             ? Platform.Parse(name)
             : new Error("Request.PlatformMissing", "name the worker's platform with one parameter 'platform', e.g. platform=linux/amd64", ErrorKind.InvalidInput);
+        bool patch = request.Query["patch"] is [{ } wish] && wish.Equals("true", StringComparison.OrdinalIgnoreCase);
         Result<int?> layers = request.Query["layers"] switch
         {
             [] => Result<int?>.Success(null),
             [{ } text] when int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int count) => Result<int?>.Success(count),
             var other => new Error("Delta.LayersOutOfRange", $"'{other}' is not a number of layers", ErrorKind.InvalidInput),
         };
-        return (to.Error ?? from.Error ?? platform.Error ?? layers.Error) is { } error ? error : new GetDeltaQuery(to.Value, platform.Value, from.Value, layers.Value);
+        return (to.Error ?? from.Error ?? platform.Error ?? layers.Error) is { } error ? error : new GetDeltaQuery(to.Value, platform.Value, from.Value, layers.Value, patch);
     }
 
     private Result<IReadOnlyList<ImageReference>> References(HttpRequest request, string parameter)

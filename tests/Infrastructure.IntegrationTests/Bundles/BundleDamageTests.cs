@@ -90,12 +90,12 @@ public sealed class BundleDamageTests
     }
 
     [Theory]
-    [InlineData(8, "format version 2, known is 1")]
+    [InlineData(8, "format version 3, known is 2")]
     [InlineData(10, "flags")]
     public async Task Open_WhenPreludeIsNewer_SaysToUpdateTheWorker(int offset, string what)
     {
         byte[] bundle = await SampleBundle.Small().WriteAsync(3);
-        bundle[offset] = 2;
+        bundle[offset] = 3;
         Forge.PreludeChecksum(bundle);
 
         FailureException failure = await Should.ThrowAsync<FailureException>(() => ReadAsync(bundle));
@@ -106,8 +106,22 @@ public sealed class BundleDamageTests
         failure.Error.Message.ShouldContain(what);
     }
 
+    [Fact]
+    public async Task Open_WhenPreludeIsOlder_SaysToUpdateTheProxy()
+    {
+        byte[] bundle = await SampleBundle.Small().WriteAsync(3);
+        bundle[8] = 1;
+        Forge.PreludeChecksum(bundle);
+
+        FailureException failure = await Should.ThrowAsync<FailureException>(() => ReadAsync(bundle));
+
+        failure.Error.Code.ShouldBe("Bundle.TooOld");
+        failure.Error.Kind.ShouldBe(ErrorKind.Unsupported);
+        failure.Error.Message.ShouldContain("update the proxy");
+    }
+
     [Theory]
-    [InlineData(3)]
+    [InlineData(4)]
     [InlineData(200)]
     public async Task Read_WhenBlockKindIsNewer_SaysToUpdateTheWorker(byte kind)
     {

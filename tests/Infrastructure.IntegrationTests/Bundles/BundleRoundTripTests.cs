@@ -148,7 +148,7 @@ public sealed class BundleRoundTripTests
                 return await sample.Open(content, token);
             },
             3,
-            cancellation.Token));
+            cancellationToken: cancellation.Token));
     }
 
     [Fact]

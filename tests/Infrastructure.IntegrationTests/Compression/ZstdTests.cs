@@ -102,29 +102,6 @@ public sealed class ZstdTests
         Should.Throw<FailureException>(() => decompressor.Decompress(two, new byte[2000])).Error.Code.ShouldBe("Zstd.Corrupt");
     }
 
-    [Fact]
-    public void CompressWithPrefix_WhenContentChangedALittle_IsTinyAndNeedsThePrefix()
-    {
-        byte[] old = Sample(3_000_000);
-        byte[] changed = (byte[])old.Clone();
-        changed[1_000_000] ^= 0xff;
-        using ZstdCompressor compressor = new(3);
-        using ZstdDecompressor decompressor = new();
-        byte[] frame = new byte[ZstdCompressor.Bound(changed.Length)];
-
-        int length = compressor.CompressWithPrefix(changed, old, frame);
-
-        length.ShouldBeLessThan(4000);
-        byte[] back = new byte[changed.Length];
-        decompressor.Decompress(frame.AsSpan(0, length), old, back);
-        back.ShouldBe(changed);
-        Should.Throw<FailureException>(() => decompressor.Decompress(frame.AsSpan(0, length), back)).Error.Code.ShouldBe("Zstd.Corrupt");
-
-        // and the context is an ordinary one again
-        using ZstdCompressor fresh = new(3);
-        compressor.Compress(Text).ShouldBe(fresh.Compress(Text));
-    }
-
     private static byte[] Sample(int length)
     {
         byte[] raw = new byte[length];

@@ -170,7 +170,7 @@ public abstract class ImageCatalogTests(CatalogFixture fixture)
     {
         string connectionString = await fixture.NewDatabaseAsync(Kind);
         CatalogDatabase database = CatalogDatabase.Parse(connectionString);
-        SchemaMigration[] two = [SchemaMigrations.All[0], new(2, "one more", ["CREATE TABLE extra (value {bigint})"])];
+        SchemaMigration[] two = [.. SchemaMigrations.All, new(SchemaMigrations.All[^1].Version + 1, "one more", ["CREATE TABLE extra (value {bigint})"])];
         await (await CatalogFixture.OpenAsync(connectionString)).DisposeAsync();
 
         await new SchemaMigrator(database, Microsoft.Extensions.Logging.Abstractions.NullLogger<SchemaMigrator>.Instance, two).MigrateAsync(CancellationToken.None);

@@ -1,5 +1,6 @@
 using Starlight.Application.Abstractions.Images;
 using Starlight.Application.Abstractions.Snapshots;
+using Starlight.Domain.Bundles;
 using Starlight.Domain.SharedKernel;
 using Starlight.Domain.Trees;
 using Starlight.Infrastructure.Erofs;
@@ -88,6 +89,8 @@ public sealed class UnpackedRootsTests : IDisposable
         public ReadOnlyMemory<byte> Build(FileTree tree) => _images.Build(tree);
 
         public FilesystemImageContents ReadContents(ReadOnlyMemory<byte> image) => _images.ReadContents(image);
+
+        public KnownImage ReadNames(ReadOnlyMemory<byte> image) => _images.ReadNames(image);
 
         public FileTree ReadTree(ReadOnlyMemory<byte> image)
         {

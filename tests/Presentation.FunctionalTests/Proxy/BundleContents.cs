@@ -1,4 +1,5 @@
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Win32.SafeHandles;
 using Starlight.Application.Abstractions.Images;
 using Starlight.Domain.Bundles;
 using Starlight.Domain.Content;
@@ -8,7 +9,7 @@ using Starlight.Infrastructure.Erofs;
 namespace Starlight.Presentation.FunctionalTests.Proxy;
 
 /// <summary>Reads a whole bundle as a worker would, and keeps what it brings.</summary>
-internal sealed class BundleContents : IBundleContentSink
+internal sealed class BundleContents : IBundleContentSink, IBundleBases
 {
     private static readonly IFilesystemImages Filesystems = new ServiceCollection().AddFilesystemImages().BuildServiceProvider().GetRequiredService<IFilesystemImages>();
 
@@ -19,11 +20,13 @@ internal sealed class BundleContents : IBundleContentSink
 
     public Dictionary<Digest, byte[]> Contents { get; } = [];
 
-    public static async Task<BundleContents> ReadAsync(byte[] bundle)
+    /// <param name="bundle">All of it.</param>
+    /// <param name="had">What patches are applied to; null if there are none.</param>
+    public static async Task<BundleContents> ReadAsync(byte[] bundle, BundleContents? had = null)
     {
         BundleContents read = new();
         using MemoryStream stream = new(bundle);
-        BundleReader reader = await BundleReader.OpenAsync(stream, CancellationToken.None);
+        BundleReader reader = await BundleReader.OpenAsync(stream, had, CancellationToken.None);
         reader.BindContents(image => Filesystems.ReadContents(image).Contents);
         await reader.ReadContentsAsync(read, CancellationToken.None);
         reader.IsComplete.ShouldBeTrue();
@@ -34,6 +37,16 @@ internal sealed class BundleContents : IBundleContentSink
         }
 
         return read;
+    }
+
+    public BundleBase? FindImage(Digest filesystem) =>
+        Images.FirstOrDefault(i => i.FilesystemDigest == filesystem) is { } image ? new BundleBase(image.FilesystemImage, Filesystems.ReadContents(image.FilesystemImage).Contents) : null;
+
+    public SafeFileHandle? OpenContent(Digest content)
+    {
+        SafeFileHandle file = File.OpenHandle(Path.GetTempFileName(), FileMode.Open, FileAccess.ReadWrite, FileShare.None, FileOptions.DeleteOnClose);
+        RandomAccess.Write(file, Contents[content], 0);
+        return file;
     }
 
     public ValueTask PutAsync(ContentRef content, ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken)

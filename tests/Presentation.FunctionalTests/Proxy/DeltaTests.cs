@@ -17,7 +17,7 @@ public sealed class DeltaTests(ProxyFixture fixture) : IClassFixture<ProxyFixtur
         HttpResponseMessage answer = await fixture.Proxy.Http.GetAsync($"/starlight/delta?to={name}:v1&platform=linux/amd64");
         BundleContents bundle = await BundleContents.ReadAsync(await answer.Content.ReadAsByteArrayAsync());
 
-        answer.Content.Headers.ContentType!.MediaType.ShouldBe("application/vnd.starlight.delta-bundle.v1");
+        answer.Content.Headers.ContentType!.MediaType.ShouldBe("application/vnd.starlight.delta-bundle.v2");
         answer.Headers.GetValues("Starlight-Image-Digest").ShouldBe([image.Digest.ToString()]);
         answer.Headers.GetValues("Starlight-Filesystem-Digest").ShouldBe([bundle.Images[0].FilesystemDigest.ToString()]);
         answer.Headers.GetValues("Starlight-Protocol").ShouldBe(["1"]);
@@ -88,6 +88,32 @@ public sealed class DeltaTests(ProxyFixture fixture) : IClassFixture<ProxyFixtur
         all.Images[0].FilesystemImage.ToArray().ShouldBe((await BundleContents.ReadAsync(await fixture.Proxy.DeltaAsync($"to={name}:whole"))).Images[0].FilesystemImage.ToArray());
         (int status, string code, _) = await RunningProxy.ProblemAsync(await fixture.Proxy.Http.GetAsync($"/starlight/delta?to={name}:whole&platform=linux/amd64&layers=4"));
         (status, code).ShouldBe((400, "Delta.LayersOutOfRange"));
+    }
+
+    [Fact]
+    public async Task Delta_WhenPatchesAreAskedFor_TellsWhatDiffersUnderATagOfItsOwn()
+    {
+        (ImagePusher pusher, string name) = fixture.NewRepository();
+        byte[] app = ProxyFixture.Noise(600, 2_000_000);
+        byte[] changed = [.. app[..700_000], .. "inserted"u8, .. app[700_000..]];
+        Pushed old = await pusher.ImageAsync("old", [ProxyFixture.Layer(25, ("app", app))]);
+        await pusher.ImageAsync("new", [ProxyFixture.Layer(25, ("app", changed))]);
+        await fixture.Proxy.NotifyAsync($"{name}:old");
+        await fixture.Proxy.NotifyAsync($"{name}:new");
+        string path = $"/starlight/delta?platform=linux/amd64&to={name}:new&from={name}@{old.Digest}";
+
+        HttpResponseMessage whole = await fixture.Proxy.Http.GetAsync(path);
+        HttpResponseMessage patched = await fixture.Proxy.Http.GetAsync(path + "&patch=true");
+        byte[] bytes = await patched.Content.ReadAsByteArrayAsync();
+        HttpResponseMessage rest = await SendAsync(
+            path + "&patch=true", HttpMethod.Get, r => (r.Headers.Range, r.Headers.IfRange) = (new RangeHeaderValue(500, null), new RangeConditionHeaderValue(patched.Headers.ETag!)));
+        BundleContents had = await BundleContents.ReadAsync(await fixture.Proxy.DeltaAsync($"to={name}:old"));
+
+        (await BundleContents.ReadAsync(bytes, had)).Contents.ShouldHaveSingleItem().Value.ShouldBe(changed);
+        bytes.Length.ShouldBeLessThan(3_000);
+        (await whole.Content.ReadAsByteArrayAsync()).Length.ShouldBeGreaterThan(changed.Length);
+        patched.Headers.ETag.ShouldNotBe(whole.Headers.ETag);
+        (await rest.Content.ReadAsByteArrayAsync()).ShouldBe(bytes[500..]);
     }
 
     [Fact]

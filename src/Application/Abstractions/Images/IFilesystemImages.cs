@@ -1,3 +1,4 @@
+using Starlight.Domain.Bundles;
 using Starlight.Domain.Content;
 using Starlight.Domain.Trees;
 
@@ -23,6 +24,9 @@ public interface IFilesystemImages
 
     /// <summary>Digest and content list of an image. The bytes are treated as hostile.</summary>
     FilesystemImageContents ReadContents(ReadOnlyMemory<byte> image);
+
+    /// <summary>What <see cref="ReadContents"/> gives, with the names that later versions of the contents are recognised by. The bytes are treated as hostile.</summary>
+    KnownImage ReadNames(ReadOnlyMemory<byte> image);
 
     /// <summary>The whole tree of an image. The bytes are treated as hostile.</summary>
     FileTree ReadTree(ReadOnlyMemory<byte> image);

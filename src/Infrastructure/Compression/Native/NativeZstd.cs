@@ -10,8 +10,6 @@ internal static partial class NativeZstd
 {
     // ZSTD_cParameter
     public const int CompressionLevel = 100;
-    public const int WindowLog = 101;
-    public const int EnableLongDistanceMatching = 160;
     public const int ContentSizeFlag = 200;
     public const int ChecksumFlag = 201;
 
@@ -76,9 +74,6 @@ internal static partial class NativeZstd
     [LibraryImport(ZstdLibrary.FileName, EntryPoint = "ZSTD_CCtx_setPledgedSrcSize")]
     public static partial nuint SetPledgedSize(CompressionContext context, ulong size);
 
-    [LibraryImport(ZstdLibrary.FileName, EntryPoint = "ZSTD_CCtx_refPrefix")]
-    public static unsafe partial nuint ReferencePrefix(CompressionContext context, byte* prefix, nuint length);
-
     [LibraryImport(ZstdLibrary.FileName, EntryPoint = "ZSTD_compress2")]
     public static unsafe partial nuint Compress2(CompressionContext context, byte* destination, nuint capacity, byte* source, nuint length);
 
@@ -99,9 +94,6 @@ internal static partial class NativeZstd
 
     [LibraryImport(ZstdLibrary.FileName, EntryPoint = "ZSTD_DCtx_setParameter")]
     public static partial nuint SetParameter(DecompressionContext context, int parameter, int value);
-
-    [LibraryImport(ZstdLibrary.FileName, EntryPoint = "ZSTD_DCtx_refPrefix")]
-    public static unsafe partial nuint ReferencePrefix(DecompressionContext context, byte* prefix, nuint length);
 
     [LibraryImport(ZstdLibrary.FileName, EntryPoint = "ZSTD_decompressDCtx")]
     public static unsafe partial nuint Decompress(DecompressionContext context, byte* destination, nuint capacity, byte* source, nuint length);
