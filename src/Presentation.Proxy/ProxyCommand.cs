@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Starlight.Domain.SharedKernel;
+using Starlight.Presentation.Proxy.Administration;
 using Starlight.Presentation.Proxy.Settings;
 
 namespace Starlight.Presentation.Proxy;
@@ -23,6 +24,11 @@ internal static class ProxyCommand
         {
             Config, Host, Port, LogLevel, Database, DataDirectory, Registry, StoreLimit,
         };
+        foreach (Command administration in AdminCommands.Create())
+        {
+            command.Add(administration);
+        }
+
         command.SetAction(async (parsed, cancellationToken) =>
         {
             CommandLineSettings flags = new()

@@ -17,6 +17,7 @@ using Starlight.Infrastructure.Erofs;
 using Starlight.Infrastructure.Images;
 using Starlight.Infrastructure.Persistence;
 using Starlight.Infrastructure.Registry;
+using Starlight.Presentation.Proxy.Administration;
 using Starlight.Presentation.Proxy.Endpoints;
 using Starlight.Presentation.Proxy.Problems;
 using Starlight.Presentation.Proxy.Settings;
@@ -76,6 +77,8 @@ internal static class ProxyHost
         builder.Services.AddSingleton<BundleSource>();
         builder.Services.AddScoped<NotifyEndpoint>();
         builder.Services.AddScoped<DeltaEndpoint>();
+        builder.Services.AddSingleton(new GarbageSchedule(settings.GarbageGrace));
+        builder.Services.AddHostedService<GarbageCollection>();
 
         WebApplication app = builder.Build();
         app.UseMiddleware<ProtocolMiddleware>();
@@ -84,6 +87,7 @@ internal static class ProxyHost
         HealthEndpoint.Map(app);
         NotifyEndpoint.Map(app);
         DeltaEndpoint.Map(app);
+        AdminEndpoints.Map(app);
         return app;
     }
 

@@ -27,6 +27,9 @@ public sealed record DeltaImage(ImageReference Reference, Digest Manifest, Diges
 /// <param name="Units">The images' parts of the header, one per image.</param>
 public sealed record DeltaBundle(string Identity, IReadOnlyList<DeltaImage> Images, IReadOnlyList<Digest> Bases, IReadOnlyList<ReadOnlyMemory<byte>> Units, DeltaPlan Plan)
 {
+    /// <summary>Manifests of all images without which nobody can ask for this bundle.</summary>
+    public IReadOnlyList<Digest> Manifests => [.. Images.Select(i => i.Manifest), .. Bases];
+
     /// <summary>Contents that have to be read to write it, in the order of their use: a patch's base before what is made from it.</summary>
     public IReadOnlyList<ContentRef> Reads
     {
@@ -69,7 +72,7 @@ internal sealed class GetDeltaValidator : AbstractValidator<GetDeltaQuery>
 }
 
 /// <summary>1. find the images by name or digest; 2. take what planning needs from memory or the catalog; 3. plan; 4. find what can be patched. Contents that are not here are no obstacle: whoever writes the bundle fetches them.</summary>
-internal sealed class GetDeltaHandler(IImageQueries queries, ImageShelf shelf, ContentSupply supply, IBundleFormat format) : IRequestHandler<GetDeltaQuery, Result<DeltaBundle>>
+internal sealed class GetDeltaHandler(KnownNames names, ImageShelf shelf, ContentSupply supply, ImageUse use, IBundleFormat format) : IRequestHandler<GetDeltaQuery, Result<DeltaBundle>>
 {
     public async Task<Result<DeltaBundle>> Handle(GetDeltaQuery request, CancellationToken cancellationToken)
     {
@@ -79,7 +82,7 @@ internal sealed class GetDeltaHandler(IImageQueries queries, ImageShelf shelf, C
         foreach (ImageReference to in request.To)
         {
             // 1.
-            IReadOnlyDictionary<Platform, NamedImage> platforms = await FindAsync(to, cancellationToken);
+            IReadOnlyDictionary<Platform, NamedImage> platforms = await names.FindAsync(to, cancellationToken);
             if (request.Platform.Match(platforms) is not { } named)
             {
                 return DeltaErrors.NotIndexed(to, request.Platform, platforms.Keys);
@@ -88,14 +91,14 @@ internal sealed class GetDeltaHandler(IImageQueries queries, ImageShelf shelf, C
             // 2.
             ShelvedImage image = await shelf.GetAsync(named.Manifest, request.Layers, cancellationToken);
             wanted.Add(image);
-            indexes.Add(named.Index is { } digest ? await queries.FindIndexAsync(digest, cancellationToken) : null);
+            indexes.Add(named.Index is { } digest ? await names.FindIndexAsync(digest, cancellationToken) : null);
             images.Add(new DeltaImage(to, named.Manifest, image.FilesystemDigest));
         }
 
         List<ShelvedImage> have = [];
         foreach (ImageReference from in request.From)
         {
-            IReadOnlyDictionary<Platform, NamedImage> platforms = await queries.FindByDigestAsync(from.Digest!.Value, cancellationToken);
+            IReadOnlyDictionary<Platform, NamedImage> platforms = await names.FindAsync(from, cancellationToken);
 
             // A manifest digest says which image it is; its platform is the worker's business.
             NamedImage? named = platforms.Values.FirstOrDefault(p => p.Manifest == from.Digest) ?? request.Platform.Match(platforms);
@@ -106,6 +109,8 @@ internal sealed class GetDeltaHandler(IImageQueries queries, ImageShelf shelf, C
 
             have.Add(await shelf.GetAsync(named.Manifest, layers: null, cancellationToken));
         }
+
+        use.Note([.. wanted, .. have]);
 
         // 3.
         DeltaPlan plan = DeltaPlanner.Plan([.. wanted.Select(i => i.Ordered)], [.. have.Select(i => i.Ordered.Contents)]);
@@ -124,7 +129,4 @@ internal sealed class GetDeltaHandler(IImageQueries queries, ImageShelf shelf, C
         IEnumerable<ShelvedImage> patched = have.Where(i => plan.Bases.Any(b => b.Filesystem == i.FilesystemDigest));
         return new DeltaBundle(format.Identity(units, plan), images, [.. patched.Select(i => i.Manifest)], units, plan);
     }
-
-    private Task<IReadOnlyDictionary<Platform, NamedImage>> FindAsync(ImageReference reference, CancellationToken cancellationToken) =>
-        reference.Digest is { } digest ? queries.FindByDigestAsync(digest, cancellationToken) : queries.FindByTagAsync(reference, cancellationToken);
 }

@@ -15,7 +15,7 @@ internal sealed record ReadLayer(IndexedLayer Layer, bool IsNew, (long Count, lo
 /// Reads layers: once each, however many images and callers want one, and never again while the catalog knows it; contents that have gone missing come back by
 /// themselves when they are needed. At most <see cref="ParallelLayers"/> are read at a time, which bounds memory.
 /// </summary>
-internal sealed class LayerIndexer(IImageCatalog catalog, IContentStore contents, ILayerScanner scanner)
+internal sealed class LayerIndexer(IImageCatalog catalog, ClaimedWork claimed, IContentStore contents, ILayerScanner scanner)
 {
     /// <summary>Decompressing and hashing keep one core busy each; the registry is near. Two also hide each other's waits.</summary>
     public const int ParallelLayers = 2;
@@ -31,30 +31,38 @@ internal sealed class LayerIndexer(IImageCatalog catalog, IContentStore contents
 
     private async Task<ReadLayer> RunAsync(Func<IImageSource> open, Descriptor descriptor, IProgress<long> progress, CancellationToken cancellationToken)
     {
-        await _slots.WaitAsync(cancellationToken);
-        try
+        // Another proxy on this database may be reading it: then this one waits without taking a slot.
+        return await claimed.RunAsync($"layer {descriptor.Digest}", LookAsync, ReadAsync, cancellationToken);
+
+        async Task<ReadLayer?> LookAsync() => await catalog.FindLayerAsync(descriptor.Digest, cancellationToken) is { } known ? new ReadLayer(known, IsNew: false, default) : null;
+
+        async Task<ReadLayer> ReadAsync(CancellationToken token)
         {
-            if (await catalog.FindLayerAsync(descriptor.Digest, cancellationToken) is { } known)
+            await _slots.WaitAsync(token);
+            try
             {
-                return new ReadLayer(known, IsNew: false, default);
+                return await ScanAsync(open, descriptor, progress, token);
             }
-
-            await using IImageSource source = open();
-            await using Stream blob = await source.OpenBlobAsync(descriptor, cancellationToken);
-            await using ProgressStream counted = new(blob, progress);
-            await using IContentIntake intake = contents.OpenIntake();
-            LayerScan scan = await ScanAsync(descriptor, counted, intake, cancellationToken);
-            byte[] index = scanner.EncodeIndex(scan.Entries);
-            IndexedLayer layer = new(descriptor.Digest, scan.DiffId, descriptor.Size, scan.UncompressedSize, scan.IsEStargz, index) { Members = scan.Members };
-
-            // At once, not with the image: other proxies wait for it, and it is true whatever becomes of the image.
-            await catalog.RecordLayerAsync(layer, cancellationToken);
-            return new ReadLayer(layer, IsNew: true, intake.Added);
+            finally
+            {
+                _slots.Release();
+            }
         }
-        finally
-        {
-            _slots.Release();
-        }
+    }
+
+    private async Task<ReadLayer> ScanAsync(Func<IImageSource> open, Descriptor descriptor, IProgress<long> progress, CancellationToken cancellationToken)
+    {
+        await using IImageSource source = open();
+        await using Stream blob = await source.OpenBlobAsync(descriptor, cancellationToken);
+        await using ProgressStream counted = new(blob, progress);
+        await using IContentIntake intake = contents.OpenIntake();
+        LayerScan scan = await ScanAsync(descriptor, counted, intake, cancellationToken);
+        byte[] index = scanner.EncodeIndex(scan.Entries);
+        IndexedLayer layer = new(descriptor.Digest, scan.DiffId, descriptor.Size, scan.UncompressedSize, scan.IsEStargz, index) { Members = scan.Members };
+
+        // At once, not with the image: other proxies wait for it, and it is true whatever becomes of the image.
+        await catalog.RecordLayerAsync(layer, cancellationToken);
+        return new ReadLayer(layer, IsNew: true, intake.Added);
     }
 
     /// <summary>The scanner does not know which of an image's layers it reads; whoever has to repair one needs its name.</summary>

@@ -9,7 +9,7 @@ namespace Starlight.Application.Notify;
 
 /// <summary>Runs notifies: one run at a time for the same reference, platforms and access, shared by all who ask meanwhile.</summary>
 internal sealed class SharedNotifications(
-    IImageTransports transports, ImageResolver resolver, ImageIndexer indexer, IImageCatalog catalog, IContentStore contents, TimeProvider time)
+    IImageTransports transports, ImageResolver resolver, ImageIndexer indexer, IImageCatalog catalog, ClaimedWork claimed, IContentStore contents, TimeProvider time)
 {
     private readonly SharedWork<(ImageReference Reference, string Platforms, bool Insecure), NotifyProgress, NotifyReport> _runs = new();
 
@@ -28,30 +28,38 @@ internal sealed class SharedNotifications(
         ImageReference reference, IReadOnlyList<Platform> platforms, bool insecure, IProgress<NotifyProgress> progress, CancellationToken cancellationToken)
     {
         long started = time.GetTimestamp();
-        RegistryAccess access = new(insecure);
 
         // 1.
         ResolvedReference resolved;
-        await using (IImageSource source = transports.OpenSource(reference, access))
+        await using (IImageSource source = transports.OpenSource(reference, new RegistryAccess(insecure)))
         {
             resolved = await resolver.ResolveAsync(source, platforms, cancellationToken);
         }
 
         progress.Report(new NotifyProgress(NotifyStage.Resolved, resolved.Digest, Total: resolved.Images.Count));
 
+        // 2. and 3. by one proxy at a time: the next finds the images known.
+        return await claimed.RunAloneAsync($"notify {resolved.Digest}", token => IndexAsync(reference, resolved, insecure, progress, started, token), cancellationToken);
+    }
+
+    private async Task<NotifyReport> IndexAsync(
+        ImageReference reference, ResolvedReference resolved, bool insecure, IProgress<NotifyProgress> progress, long started, CancellationToken cancellationToken)
+    {
         // 2. One image after the other: their layers are read in parallel.
+        ImageOrigin origin = new(reference.Registry, reference.Repository, insecure);
         List<IndexingOutcome> outcomes = [];
         Dictionary<Digest, ReadLayer> read = [];
         foreach (ResolvedImage image in resolved.Images)
         {
             // A tag that moves meanwhile does not matter: blobs are named by digest.
-            ImageOrigin origin = new(reference.Registry, reference.Repository, insecure);
-            outcomes.Add(await indexer.IndexAsync(() => transports.OpenSource(reference, access), origin, image, read, progress, cancellationToken));
+            IndexedImage? known = image.Known ?? await catalog.FindImageAsync(image.Digest, cancellationToken);
+            outcomes.Add(await indexer.IndexAsync(
+                () => transports.OpenSource(reference, new RegistryAccess(insecure)), origin, image with { Known = known }, read, progress, cancellationToken));
         }
 
         progress.Report(new NotifyProgress(NotifyStage.Storing, resolved.Digest));
 
-        // 3. Contents first, so that a power failure does not make the proxy read them again.
+        // 3. Contents first, so that a power failure does not make the proxy read them again. Layers that were known go along: they may have been collected meanwhile.
         await contents.FlushAsync(cancellationToken);
         ReadLayer[] newLayers = [.. read.Values.Where(l => l.IsNew)];
         await catalog.RecordAsync(

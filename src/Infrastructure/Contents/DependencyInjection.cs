@@ -12,6 +12,7 @@ public static class DependencyInjection
         services.AddSingleton(provider => new ContentStore(Path.Combine(dataDirectory, "contents"), storeLimit, provider.GetService<TimeProvider>()));
         services.AddSingleton<IContentStore>(provider => provider.GetRequiredService<ContentStore>());
         services.AddSingleton(provider => new BundleCache(Path.Combine(dataDirectory, "bundles"), maxBundleCacheBytes, provider.GetRequiredService<ILogger<BundleCache>>()));
+        services.AddSingleton<IBundleKeeping>(provider => provider.GetRequiredService<BundleCache>());
         services.AddHostedService<ContentsStartup>();
         services.AddSingleton<IBundleFormat, BundleEncoding>();
         return services;

@@ -62,6 +62,7 @@ internal sealed class ImageCatalog(CatalogAccess access, TimeProvider time) : II
                 try
                 {
                     await using IDbContextTransaction transaction = await context.Database.BeginTransactionAsync(cancellationToken);
+                    await access.LockAsync(context, alone: false, cancellationToken);
                     await add(context);
                     await context.SaveChangesAsync(cancellationToken);
                     await transaction.CommitAsync(cancellationToken);
@@ -146,6 +147,15 @@ internal sealed class ImageCatalog(CatalogAccess access, TimeProvider time) : II
         Digest? index = notification.Index?.Digest;
         List<TagRow> present = await context.Tags.Where(t => t.Registry == registry && t.Repository == repository && t.Tag == tag).ToListAsync(cancellationToken);
         HashSet<string> platforms = [.. notification.Images.Select(i => i.Platform.ToString())];
+
+        // What the tag leaves can only be asked for by digest from now on: its grace period begins.
+        HashSet<Digest> wanted = [.. notification.Images.Select(i => i.Manifest)];
+        List<Digest> left = [.. present.Select(t => t.Image).Where(i => !wanted.Contains(i)).Distinct()];
+        if (left.Count > 0)
+        {
+            await context.Images.Where(i => left.Contains(i.Digest)).ExecuteUpdateAsync(set => set.SetProperty(i => i.UsedAt, now), cancellationToken);
+        }
+
         context.Tags.RemoveRange(present.Where(t => !platforms.Contains(t.Platform) && (index is null || t.Index != index)));
         foreach (PlatformImage image in notification.Images)
         {

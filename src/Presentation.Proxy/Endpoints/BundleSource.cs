@@ -18,7 +18,7 @@ internal sealed class BundleSource(ContentStore contents, ContentSupply supply)
 
     public async Task WriteAsync(Stream output, DeltaBundle delta, CancellationToken cancellationToken)
     {
-        await using ContentReservation reservation = supply.Reserve([.. delta.Images.Select(i => i.Manifest), .. delta.Bases], delta.Reads);
+        await using ContentReservation reservation = supply.Reserve(delta.Manifests, delta.Reads);
         await BundleWriter.WriteAsync(
             output, delta.Units, delta.Plan, (content, token) => OpenAsync(reservation, content, token), BundleWriter.DefaultLevel, contents.ScratchDirectory, cancellationToken);
     }

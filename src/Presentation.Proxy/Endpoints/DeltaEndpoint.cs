@@ -88,7 +88,7 @@ internal sealed class DeltaEndpoint(IMediator mediator, RegistryNames registries
             return;
         }
 
-        using CachedBundle bundle = bundles.OpenOrBuild(delta.Identity, (output, token) => source.WriteAsync(output, delta, token));
+        using CachedBundle bundle = bundles.OpenOrBuild(delta.Identity, (output, token) => source.WriteAsync(output, delta, token), delta.Manifests);
         await SendAsync(context, delta.Identity, tag, bundle);
     }
 

@@ -15,6 +15,9 @@ internal sealed record ProxySettings
     /// <summary>Half of the disk: bundles, the catalog and others need room, too.</summary>
     public const string DefaultStoreLimit = "50%";
 
+    /// <summary>A week: fleets update within it, and updates are made from what workers have.</summary>
+    public const int DefaultGarbageGraceHours = 7 * 24;
+
     public required string Host { get; init; }
 
     public required int Port { get; init; }
@@ -33,6 +36,9 @@ internal sealed record ProxySettings
 
     /// <summary>Bytes that contents may take on disk.</summary>
     public required long StoreLimitBytes { get; init; }
+
+    /// <summary>How long images that no tag names and nobody asks for are kept.</summary>
+    public required TimeSpan GarbageGrace { get; init; }
 
     /// <summary>Things to tell the operator once the log is up.</summary>
     public IReadOnlyList<string> Notes { get; init; } = [];

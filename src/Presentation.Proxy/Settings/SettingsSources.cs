@@ -45,6 +45,12 @@ internal static class SettingsSources
             throw Invalid($"'bundle_cache_mb' must be at least 1, not {megabytes}");
         }
 
+        int graceHours = file.GarbageGraceHours ?? ProxySettings.DefaultGarbageGraceHours;
+        if (graceHours < 0)
+        {
+            throw Invalid($"'gc_grace_hours' must not be negative, not {graceHours}");
+        }
+
         return new ProxySettings
         {
             Host = flags.Host ?? Variable("STARLIGHT_HOST") ?? file.Address ?? ProxySettings.DefaultHost,
@@ -54,6 +60,7 @@ internal static class SettingsSources
             Database = flags.Database ?? Variable("DB_CONNECTION_STRING") ?? file.Database ?? Path.Combine(dataDirectory, "catalog.db"),
             Registries = new RegistryNames(registry, file.DefaultRegistryAliases ?? []),
             BundleCacheBytes = (long)megabytes << 20,
+            GarbageGrace = TimeSpan.FromHours(graceHours),
             StoreLimitBytes = StoreLimit.Parse(flags.StoreLimit ?? Variable("STARLIGHT_STORE_LIMIT") ?? file.StoreLimit ?? ProxySettings.DefaultStoreLimit, dataDirectory),
             Notes = file.HasCacheTimeout ? ["cache_timeout in the configuration file has no effect any more: remove it"] : [],
         };
