@@ -21,6 +21,8 @@ public sealed class BundleCache : IBundleKeeping, IAsyncDisposable
     private readonly ILogger<BundleCache> _logger;
     private readonly CancellationTokenSource _stopping = new();
 
+    private int _disposed;
+
     /// <summary>Guards the two maps and the sizes in them.</summary>
     private readonly Lock _gate = new();
 
@@ -137,8 +139,14 @@ public sealed class BundleCache : IBundleKeeping, IAsyncDisposable
         return removed;
     }
 
+    /// <summary>May be called more than once: the container has it under two names.</summary>
     public async ValueTask DisposeAsync()
     {
+        if (Interlocked.Exchange(ref _disposed, 1) != 0)
+        {
+            return;
+        }
+
         await _stopping.CancelAsync();
         Task[] builds;
         lock (_gate)

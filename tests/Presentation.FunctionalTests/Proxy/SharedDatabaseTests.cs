@@ -51,7 +51,8 @@ public sealed class SharedDatabaseTests(ProxyFixture fixture) : IClassFixture<Pr
         string[] layers = [.. (await Task.WhenAll(new[] { "v1", "v2" }.Select(t => one.Http.GetStringAsync($"/starlight/admin/image?ref={name}:{t}"))))
             .SelectMany(t => JsonNode.Parse(t)!["images"]![0]!["layers"]!.AsArray()).Select(l => (string)l!["digest"]!).Distinct()];
         layers.Length.ShouldBe(3);
-        layers.ShouldAllBe(l => fixture.Registry.Log.Split('\n').Count(line => line.Contains($"\"GET /v2/", StringComparison.Ordinal) && line.Contains($"{name[(name.IndexOf('/') + 1)..]}/blobs/{l} ", StringComparison.Ordinal)) == 1);
+        string repository = name.Split('/', 2)[1];
+        layers.ShouldAllBe(l => fixture.Registry.Log.Split('\n', StringSplitOptions.None).Count(line => line.Contains($"GET /v2/{repository}/blobs/{l} ", StringComparison.Ordinal)) == 1);
         answers.ShouldAllBe(a => a["images"]!.AsArray().Count == 1);
         byte[] first = await one.DeltaAsync($"to={name}:v2");
         byte[] second = await two.DeltaAsync($"to={name}:v2");
