@@ -9,7 +9,9 @@ internal sealed class ProxyChoice
 {
     public Option<string> Profile { get; } = new("--profile", "-p") { Description = "proxy profile of the daemon [default: the default profile]" };
 
-    public Option<string> Url { get; } = new("--proxy") { Description = "talk to this proxy directly, without a daemon: http[s]://[user:password@]host[:port]" };
+    public Option<string> Url { get; } = new("--proxy") { Description = "talk to this proxy directly, without a daemon: http[s]://[user:password@]host[:port]; a bearer token is taken from STARLIGHT_PROXY_TOKEN" };
+
+    public Option<string> Authority { get; } = new("--proxy-ca") { Description = "with --proxy: PEM file of the only certificate authorities to trust [env STARLIGHT_PROXY_CA]", HelpName = "FILE" };
 
     /// <summary>The proxy of <c>--proxy</c>, or null if it is not given.</summary>
     public ProxyProfile? DirectOf(ParseResult parse)
@@ -26,11 +28,15 @@ internal sealed class ProxyChoice
         }
 
         string[] account = uri.UserInfo.Split(':', 2);
+        string? token = Environment.GetEnvironmentVariable("STARLIGHT_PROXY_TOKEN");
+        string? authority = parse.GetValue(Authority) ?? Environment.GetEnvironmentVariable("STARLIGHT_PROXY_CA");
         return ProxyProfile.Create(
             "command-line",
             uri.Scheme,
             uri.Authority + uri.AbsolutePath.TrimEnd('/'),
             Uri.UnescapeDataString(account[0]),
-            account.Length > 1 ? Uri.UnescapeDataString(account[1]) : null).Value;
+            account.Length > 1 ? Uri.UnescapeDataString(account[1]) : null,
+            account[0].Length == 0 ? token : null,
+            uri.Scheme == Uri.UriSchemeHttps && !string.IsNullOrEmpty(authority) ? Path.GetFullPath(authority) : null).Value;
     }
 }

@@ -6,6 +6,7 @@ using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.AspNetCore.Server.Kestrel.Https;
 using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
@@ -17,8 +18,10 @@ using Starlight.Infrastructure.Erofs;
 using Starlight.Infrastructure.Images;
 using Starlight.Infrastructure.Persistence;
 using Starlight.Infrastructure.Registry;
+using Starlight.Presentation.Proxy.Access;
 using Starlight.Presentation.Proxy.Administration;
 using Starlight.Presentation.Proxy.Endpoints;
+using Starlight.Presentation.Proxy.Observability;
 using Starlight.Presentation.Proxy.Problems;
 using Starlight.Presentation.Proxy.Settings;
 using Starlight.Presentation.Proxy.Transport;
@@ -28,9 +31,6 @@ namespace Starlight.Presentation.Proxy;
 /// <summary>Composes the proxy from its adapters and serves it.</summary>
 internal static class ProxyHost
 {
-    /// <summary>Running answers get so long to finish when the proxy is told to stop; clients resume what was cut off.</summary>
-    private static readonly TimeSpan ShutdownTimeout = TimeSpan.FromSeconds(30);
-
     /// <summary>Daemons keep idle connections open on purpose, because they start at full speed. TCP's own keep-alive finds dead ones.</summary>
     private static readonly TimeSpan IdleConnection = TimeSpan.FromHours(1);
 
@@ -39,51 +39,47 @@ internal static class ProxyHost
         await using WebApplication app = Build(settings);
         await StartAsync(app, settings, cancellationToken);
         ILogger logger = app.Services.GetRequiredService<ILoggerFactory>().CreateLogger("Starlight.Proxy");
-        foreach (string note in settings.Notes)
+        foreach (string note in settings.Notes.Concat(Exposure(settings)))
         {
             ProxyLog.Note(logger, note);
         }
 
         ProxyLog.Listening(logger, ProxyVersion.Text, AddressOf(app), settings.DataDirectory, settings.Registries.DefaultRegistry);
-        await app.WaitForShutdownAsync(cancellationToken);
-        return 0;
+        return await StopAsync(app, settings, logger, cancellationToken);
     }
 
     internal static WebApplication Build(ProxySettings settings)
     {
         WebApplicationBuilder builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions { ApplicationName = "starlight-proxy" });
-        builder.Logging.SetMinimumLevel(settings.LogLevel)
-            .AddFilter("Microsoft", settings.LogLevel > LogLevel.Warning ? settings.LogLevel : LogLevel.Warning)
-            // It repeats start-up failures with their stack; the command prints them as one line.
-            .AddFilter("Microsoft.Extensions.Hosting", LogLevel.None)
-            .AddSimpleConsole(console =>
-            {
-                console.SingleLine = true;
-                console.UseUtcTimestamp = true;
-                console.TimestampFormat = "yyyy-MM-dd'T'HH:mm:ss.fff'Z' ";
-            });
+        builder.Logging.AddLog(settings);
         builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => Listen(kestrel, settings));
         builder.Services.AddRoutingCore();
-        builder.Services.Configure<Microsoft.Extensions.Hosting.HostOptions>(host => host.ShutdownTimeout = ShutdownTimeout);
-        builder.Services.AddSingleton<IConnectionListenerFactory>(Sockets);
+        builder.Services.Configure<Microsoft.Extensions.Hosting.HostOptions>(host => host.ShutdownTimeout = settings.ShutdownTimeout);
+        builder.Services.AddSingleton<IConnectionListenerFactory>(services => Sockets(services, plainText: settings.Tls is null));
+        builder.Services.AddSingleton(TimeProvider.System);
+        builder.Services.AddAccess(settings);
+        builder.Services.AddObservability(settings);
         builder.Services
             .AddApplication()
-            .AddImageTransports(new RegistryOptions { DefaultRegistry = settings.Registries.DefaultRegistry })
+            .AddImageTransports(settings.RegistryAccess)
             .AddLayerFormats()
             .AddFilesystemImages()
             .AddContents(settings.DataDirectory, settings.BundleCacheBytes, settings.StoreLimitBytes)
             .AddPersistence(settings.Database);
         builder.Services.AddSingleton(settings.Registries);
         builder.Services.AddSingleton<BundleSource>();
+        builder.Services.AddSingleton<HealthEndpoint>();
         builder.Services.AddScoped<NotifyEndpoint>();
         builder.Services.AddScoped<DeltaEndpoint>();
-        builder.Services.AddSingleton(new GarbageSchedule(settings.GarbageGrace));
+        builder.Services.AddSingleton(new AdminOptions(settings.GarbageGrace, LocalOnly: settings.AccountsPath is null));
         builder.Services.AddHostedService<GarbageCollection>();
 
         WebApplication app = builder.Build();
+        app.UseObservability();
         app.UseMiddleware<ProtocolMiddleware>();
         app.UseMiddleware<ProblemMiddleware>();
         app.UseRouting();
+        app.UseAccess();
         HealthEndpoint.Map(app);
         NotifyEndpoint.Map(app);
         DeltaEndpoint.Map(app);
@@ -107,6 +103,33 @@ internal static class ProxyHost
         }
     }
 
+    /// <summary>Waits to be told to stop, then until every answer is out, the limit has passed, or somebody insists.</summary>
+    private static async Task<int> StopAsync(WebApplication app, ProxySettings settings, ILogger logger, CancellationToken cancellationToken)
+    {
+        TaskCompletionSource stopping = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        await using CancellationTokenRegistration told = app.Lifetime.ApplicationStopping.Register(stopping.SetResult);
+        await using CancellationTokenRegistration cancelled = cancellationToken.Register(app.Lifetime.StopApplication);
+        using StopSignals signals = new(app.Lifetime.StopApplication);
+        await stopping.Task;
+        ProxyLog.Stopping(logger, settings.ShutdownTimeout.TotalSeconds);
+        try
+        {
+            await app.StopAsync(signals.Second);
+        }
+        catch (Exception e) when (signals.Second.IsCancellationRequested && e is OperationCanceledException or AggregateException)
+        {
+            // What was being stopped says that it was not given the time.
+        }
+
+        if (!signals.Second.IsCancellationRequested)
+        {
+            return 0;
+        }
+
+        ProxyLog.Insisted(logger);
+        return 1;
+    }
+
     private static void Listen(KestrelServerOptions kestrel, ProxySettings settings)
     {
         kestrel.AddServerHeader = false;
@@ -115,8 +138,37 @@ internal static class ProxyHost
         // Everything is in the query; a body has no meaning here.
         kestrel.Limits.MaxRequestBodySize = 64 << 10;
         kestrel.Limits.Http2.MaxStreamsPerConnection = 256;
+        if (settings.Tls is { } tls)
+        {
+            ServerCertificate certificate = ActivatorUtilities.CreateInstance<ServerCertificate>(kestrel.ApplicationServices, tls.Certificate, tls.Key);
+            kestrel.Listen(EndPointOf(settings), listen =>
+            {
+                listen.Protocols = HttpProtocols.Http1AndHttp2;
+                listen.UseHttps(new TlsHandshakeCallbackOptions { OnConnection = _ => ValueTask.FromResult(certificate.Options) });
+            });
+            return;
+        }
+
         kestrel.Listen(EndPointOf(settings), listen => listen.Protocols = HttpProtocols.Http1);
         kestrel.Listen(new PriorKnowledgeEndPoint(), listen => listen.Protocols = HttpProtocols.Http2);
+    }
+
+    /// <summary>What an operator should know about who can reach this proxy.</summary>
+    private static IEnumerable<string> Exposure(ProxySettings settings)
+    {
+        if (IPAddress.TryParse(settings.Host, out IPAddress? address) ? IPAddress.IsLoopback(address) : settings.Host == "localhost")
+        {
+            yield break;
+        }
+
+        if (settings.AccountsPath is null)
+        {
+            yield return $"everybody who can reach {settings.Host}:{settings.Port} may pull, notify and administer: make accounts with 'starlight-proxy user add' and name the file with --accounts";
+        }
+        else if (settings.Tls is null)
+        {
+            yield return "passwords and tokens come in over plain HTTP: name a certificate with --tls-cert and --tls-key, or let a reverse proxy on this machine do TLS";
+        }
     }
 
     private static EndPoint EndPointOf(ProxySettings settings)
@@ -136,10 +188,13 @@ internal static class ProxyHost
         }
     }
 
-    private static Http2PriorKnowledge Sockets(IServiceProvider services)
+    /// <param name="services">For the log.</param>
+    /// <param name="plainText">HTTP/2 is told apart by its preface; under TLS the handshake does that, and a plain-text connection must not get around it.</param>
+    private static IConnectionListenerFactory Sockets(IServiceProvider services, bool plainText)
     {
         ILoggerFactory logs = services.GetRequiredService<ILoggerFactory>();
         SocketTransportOptions options = new() { CreateBoundListenSocket = endpoint => CongestionControl.CreateListenSocket(endpoint, logs.CreateLogger("Starlight.Proxy")) };
-        return new Http2PriorKnowledge(new SocketTransportFactory(Options.Create(options), logs));
+        SocketTransportFactory sockets = new(Options.Create(options), logs);
+        return plainText ? new Http2PriorKnowledge(sockets) : sockets;
     }
 }

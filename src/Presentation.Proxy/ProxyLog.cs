@@ -33,4 +33,22 @@ internal static partial class ProxyLog
 
     [LoggerMessage(22, LogLevel.Information, "deleted {Reference}: {Tags} tags, {Images} images, {Indexes} indexes")]
     public static partial void Deleted(ILogger logger, string reference, int tags, int images, int indexes);
+
+    [LoggerMessage(8, LogLevel.Information, "read {Path} again: its new version is in use")]
+    public static partial void FileReloaded(ILogger logger, string path);
+
+    [LoggerMessage(9, LogLevel.Error, "a changed file is of no use, the version before it stays in use: {Reason}")]
+    public static partial void FileNotReloaded(ILogger logger, string reason);
+
+    [LoggerMessage(10, LogLevel.Warning, "the certificate {Path} ends on {Expires:u}: renew it")]
+    public static partial void CertificateExpires(ILogger logger, string path, DateTimeOffset expires);
+
+    [LoggerMessage(EventId = 11, Message = "{Method} {Path} answered {Status} in {Milliseconds:F1} ms to {Account} at {Address}, request {Request}")]
+    public static partial void Served(ILogger logger, LogLevel level, string method, string path, int status, double milliseconds, string account, string address, string request);
+
+    [LoggerMessage(12, LogLevel.Information, "stopping: running answers have {Seconds:F0} s to finish; another signal ends them at once")]
+    public static partial void Stopping(ILogger logger, double seconds);
+
+    [LoggerMessage(13, LogLevel.Warning, "a second signal came: running answers were cut off, and clients will resume them")]
+    public static partial void Insisted(ILogger logger);
 }

@@ -24,6 +24,7 @@ internal static partial class DaemonHost
         using UnixSocketListener snapshotter = UnixSocketListener.Bind(settings.SnapshotterSocket);
         using UnixSocketListener daemon = UnixSocketListener.Bind(settings.DaemonSocket);
         WorkerLayout layout = new(settings.FsRoot);
+        RequireUsable(layout.Root);
         MountCapabilities capabilities = KernelCapabilities.Find(layout.ScratchDirectory, settings.Mounts);
 
         WebApplicationBuilder builder = WebApplication.CreateSlimBuilder();
@@ -47,9 +48,9 @@ internal static partial class DaemonHost
         DaemonService.Map(app);
         app.MapGrpcUnimplemented();
         ILogger logger = app.Services.GetRequiredService<ILoggerFactory>().CreateLogger("Starlight.Daemon");
-        foreach (string key in config.File.Others?.Keys ?? Enumerable.Empty<string>())
+        if (config.File.Others is { Count: > 0 } others)
         {
-            LogUnknownKey(logger, key, settings.ConfigPath);
+            LogUnknownKeys(logger, settings.ConfigPath, string.Join(", ", others.Keys));
         }
 
         foreach (MountFinding finding in capabilities.Findings)
@@ -67,6 +68,24 @@ internal static partial class DaemonHost
         return 0;
     }
 
+    /// <summary>Before anything is tried in it: what is wrong with the directory is said in one line.</summary>
+    private static void RequireUsable(string root)
+    {
+        if (root.AsSpan().ContainsAny(':', ',', '\\'))
+        {
+            throw new FailureException(new Error("Config.FsRootNotMountable", $"fs_root {root} contains ':', ',' or '\\', which overlayfs allows in no path: choose another directory", ErrorKind.InvalidInput));
+        }
+
+        try
+        {
+            Directory.CreateDirectory(root);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new FailureException(new Error("Config.FsRootUnusable", $"fs_root {root} cannot be used: {e.Message}", ErrorKind.FailedPrecondition), e);
+        }
+    }
+
     private static LogLevel LevelOf(string text) => text.ToLowerInvariant() switch
     {
         "trace" => LogLevel.Trace,
@@ -81,8 +100,8 @@ internal static partial class DaemonHost
     [LoggerMessage(Level = LogLevel.Information, Message = "ready: snapshotter {SnapshotterSocket}, commands {DaemonSocket}, store {FsRoot}, mount mode {MountMode}")]
     private static partial void LogStarted(ILogger logger, string snapshotterSocket, string daemonSocket, string fsRoot, string mountMode);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "'{Key}' in {File} is not a key of this version: it has no effect and is kept")]
-    private static partial void LogUnknownKey(ILogger logger, string key, string file);
+    [LoggerMessage(Level = LogLevel.Warning, Message = "keys in {Path} that this version does not know are ignored: {Keys}")]
+    private static partial void LogUnknownKeys(ILogger logger, string path, string keys);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "mounts: {Finding}")]
     private static partial void LogFinding(ILogger logger, string finding);

@@ -258,12 +258,12 @@ public sealed class BadInputTests(StackFixture fixture) : StackTest(fixture)
 
     private async Task FailsAsync(int exitCode, string mentions, params string[] arguments) => OneLine(await Stack.Cli(arguments), exitCode, mentions);
 
-    private static void OneLine(ProcessOutcome outcome, int exitCode, string mentions)
+    private void OneLine(ProcessOutcome outcome, int exitCode, string mentions)
     {
         outcome.Output.ShouldBeEmpty();
         outcome.ErrorOutput.Split('\n', StringSplitOptions.RemoveEmptyEntries).Length.ShouldBe(1, outcome.ErrorOutput);
         outcome.ErrorOutput.ShouldStartWith("ctr-starlight: ");
-        outcome.ErrorOutput.ShouldContain(mentions);
+        outcome.ErrorOutput.ShouldContain(mentions, Case.Insensitive, Stack.Logs);
         outcome.ExitCode.ShouldBe(exitCode, outcome.ErrorOutput);
     }
 

@@ -127,7 +127,10 @@ public sealed class SharedLayersRestartTests(StackFixture fixture) : LowerLayers
         string lower = await BelowTheTopAsync();
         Stack.Relay.Rule = new RelayRule { HoldAfter = 10_000 };
         string view = Stack.NewName("view");
-        string mount = (await Stack.Ctr("snapshots", "--snapshotter", StarlightStack.Snapshotter, "view", view, lower)).Succeeded();
+        (await Stack.Ctr("snapshots", "--snapshotter", StarlightStack.Snapshotter, "view", view, lower)).Succeeded();
+
+        // nothing refers to it: containerd's collector would take it
+        (await Stack.Ctr("snapshots", "--snapshotter", StarlightStack.Snapshotter, "label", view, "containerd.io/gc.root=test")).Succeeded();
 
         await Stack.KillDaemonAsync();
         Stack.Relay.Rule = RelayRule.None;

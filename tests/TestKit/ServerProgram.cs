@@ -103,6 +103,17 @@ public sealed partial class ServerProgram : IAsyncDisposable
         return _process.ExitCode;
     }
 
+    /// <summary>SIGTERM, without waiting.</summary>
+    public void Terminate() => _ = kill(_process.Id, SigTerm);
+
+    /// <summary>Waits until it has ended by itself.</summary>
+    /// <returns>The exit code.</returns>
+    public async Task<int> WaitForExitAsync()
+    {
+        await _process.WaitForExitAsync().WaitAsync(s_stopDeadline);
+        return _process.ExitCode;
+    }
+
     /// <summary>SIGKILL.</summary>
     public async Task KillAsync()
     {

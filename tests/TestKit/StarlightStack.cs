@@ -80,6 +80,15 @@ public sealed partial class StarlightStack : IAsyncDisposable
     /// <summary>More arguments for the daemon, from its next start on.</summary>
     public IReadOnlyList<string> DaemonArguments { get; set; } = [];
 
+    /// <summary>More arguments for the proxy, from its next start on.</summary>
+    public IReadOnlyList<string> ProxyArguments { get; set; } = [];
+
+    /// <summary>Where the daemon's flag says that the proxy is: protocol, address and login of its default profile. Null: in the clear, without a login, through the relay.</summary>
+    public string? ProxyProfile { get; set; }
+
+    /// <summary>A file or directory of the test's own that goes with the stack.</summary>
+    public string Scratch(string name) => _scratch[name];
+
     public int DaemonPid => _daemon!.Pid;
 
     /// <param name="registryCredentials">Null: anonymous; else the registry asks for them.</param>
@@ -116,7 +125,7 @@ public sealed partial class StarlightStack : IAsyncDisposable
     }
 
     public async Task StartProxyAsync() => _proxy = await ServerProgram.StartAsync(
-        [.. StarlightProgram.Proxy, "--host", "127.0.0.1", "--port", ProxyPort.ToString(CultureInfo.InvariantCulture), "--data-dir", _scratch["proxy"]],
+        [.. StarlightProgram.Proxy, "--host", "127.0.0.1", "--port", ProxyPort.ToString(CultureInfo.InvariantCulture), "--data-dir", _scratch["proxy"], .. ProxyArguments],
         line => line.Contains(" listens on http", StringComparison.Ordinal),
         s_startDeadline,
         new Dictionary<string, string> { ["DOCKER_CONFIG"] = DockerConfigDirectory });
@@ -133,15 +142,16 @@ public sealed partial class StarlightStack : IAsyncDisposable
         _daemon = await ServerProgram.StartAsync(
             [
                 .. StarlightProgram.Daemon, "-c", _scratch["daemon.json"], "--fs-root", FsRoot, "--socket", SnapshotterSocket, "--daemon", DaemonSocket,
-                "--containerd", Containerd.Address, "--proxy", $"local,http,127.0.0.1:{Relay.Port}", .. DaemonArguments,
+                "--containerd", Containerd.Address, "--proxy", ProxyProfile ?? $"local,http,127.0.0.1:{Relay.Port}", .. DaemonArguments,
             ],
             line => line.Contains(" ready: ", StringComparison.Ordinal),
             s_startDeadline);
 
-        // containerd connects again after a pause of up to 3 s and fails what it is asked for meanwhile
+        // containerd connects again after a pause of up to 3 s and fails what it is asked for meanwhile; a list of nothing it would answer by itself
         long started = Stopwatch.GetTimestamp();
         ProcessOutcome answer;
-        while ((answer = await Ctr("snapshots", "--snapshotter", Snapshotter, "ls")).ExitCode != 0)
+        string probe = NewName("probe");
+        while ((answer = await Ctr("snapshots", "--snapshotter", Snapshotter, "prepare", probe)).ExitCode != 0)
         {
             if (Stopwatch.GetElapsedTime(started) > s_startDeadline)
             {
@@ -150,6 +160,8 @@ public sealed partial class StarlightStack : IAsyncDisposable
 
             await Task.Delay(50);
         }
+
+        _ = await Ctr("snapshots", "--snapshotter", Snapshotter, "rm", probe); // the collector may have been faster
     }
 
     /// <summary>SIGKILL, as a crash does.</summary>
@@ -203,6 +215,9 @@ public sealed partial class StarlightStack : IAsyncDisposable
 
     /// <summary>Runs <c>ctr-starlight</c> against this daemon.</summary>
     public Task<ProcessOutcome> Cli(params string[] arguments) => RunAsync(StarlightProgram.Cli[0], CliArguments(arguments));
+
+    /// <summary>The same, with something on standard input.</summary>
+    public Task<ProcessOutcome> CliWithInput(string input, string[] arguments) => RunAsync(StarlightProgram.Cli[0], CliArguments(arguments), input);
 
     /// <summary>The same, without waiting for its end.</summary>
     public ChildProcess StartCli(params string[] arguments) =>
@@ -315,7 +330,7 @@ public sealed partial class StarlightStack : IAsyncDisposable
     private string[] CliArguments(string[] arguments) => [.. StarlightProgram.Cli.Skip(1), .. arguments, "--address", DaemonSocket];
 
     /// <summary>Output as Latin-1: file names are bytes.</summary>
-    private async Task<ProcessOutcome> RunAsync(string program, string[] arguments)
+    private async Task<ProcessOutcome> RunAsync(string program, string[] arguments, string input = "")
     {
         ProcessStartInfo start = new(program, arguments)
         {
@@ -327,6 +342,7 @@ public sealed partial class StarlightStack : IAsyncDisposable
         };
         start.Environment["DOCKER_CONFIG"] = DockerConfigDirectory;
         using Process process = Process.Start(start)!;
+        await process.StandardInput.WriteAsync(input);
         process.StandardInput.Close();
         Task<string> output = process.StandardOutput.ReadToEndAsync();
         Task<string> errors = process.StandardError.ReadToEndAsync();

@@ -16,7 +16,14 @@ namespace Starlight.Application.Delta;
 /// <param name="From">Images that the worker has completely, each with the digest of its manifest or index.</param>
 /// <param name="Layers">Only the tree that so many of the lowest layers of the one wanted image give; null for all.</param>
 /// <param name="Patches">Changed contents and filesystem images may be told as what differs from those of <paramref name="From"/>.</param>
-public sealed record GetDeltaQuery(IReadOnlyList<ImageReference> To, Platform Platform, IReadOnlyList<ImageReference> From, int? Layers = null, bool Patches = false) : IRequest<Result<DeltaBundle>>;
+public sealed record GetDeltaQuery(IReadOnlyList<ImageReference> To, Platform Platform, IReadOnlyList<ImageReference> From, int? Layers = null, bool Patches = false) : IRequest<Result<DeltaBundle>>
+{
+    /// <summary>
+    /// Repositories that whoever asks may read. A digest is no secret, so an image named by one is given, or built upon, only if it was notified in one of them: what is left out
+    /// for a base, and what is patched from it, would tell about its content.
+    /// </summary>
+    public RepositoryPatterns Readable { get; init; } = RepositoryPatterns.All;
+}
 
 /// <summary>A wanted image.</summary>
 public sealed record DeltaImage(ImageReference Reference, Digest Manifest, Digest Filesystem);
@@ -83,9 +90,9 @@ internal sealed class GetDeltaHandler(KnownNames names, ImageShelf shelf, Conten
         {
             // 1.
             IReadOnlyDictionary<Platform, NamedImage> platforms = await names.FindAsync(to, cancellationToken);
-            if (request.Platform.Match(platforms) is not { } named)
+            if (request.Platform.Match(platforms) is not { } named || (to.Digest is not null && !await IsReadableAsync(request, named.Manifest, cancellationToken)))
             {
-                return DeltaErrors.NotIndexed(to, request.Platform, platforms.Keys);
+                return DeltaErrors.NotIndexed(to, request.Platform, request.Readable.IsAll || to.Digest is null ? platforms.Keys : []);
             }
 
             // 2.
@@ -102,7 +109,7 @@ internal sealed class GetDeltaHandler(KnownNames names, ImageShelf shelf, Conten
 
             // A manifest digest says which image it is; its platform is the worker's business.
             NamedImage? named = platforms.Values.FirstOrDefault(p => p.Manifest == from.Digest) ?? request.Platform.Match(platforms);
-            if (named is null)
+            if (named is null || !await IsReadableAsync(request, named.Manifest, cancellationToken))
             {
                 return DeltaErrors.BaseUnknown(from);
             }
@@ -129,4 +136,7 @@ internal sealed class GetDeltaHandler(KnownNames names, ImageShelf shelf, Conten
         IEnumerable<ShelvedImage> patched = have.Where(i => plan.Bases.Any(b => b.Filesystem == i.FilesystemDigest));
         return new DeltaBundle(format.Identity(units, plan), images, [.. patched.Select(i => i.Manifest)], units, plan);
     }
+
+    private async Task<bool> IsReadableAsync(GetDeltaQuery request, Digest manifest, CancellationToken cancellationToken) =>
+        request.Readable.IsAll || (await names.FindRepositoriesAsync(manifest, cancellationToken)).Any(request.Readable.Includes);
 }

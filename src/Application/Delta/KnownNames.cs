@@ -19,15 +19,20 @@ internal sealed class KnownNames(IImageQueries queries, ICatalogHealth health)
     /// <summary>How long a question may take when the last one failed.</summary>
     private static readonly TimeSpan FaultyPatience = TimeSpan.FromMilliseconds(200);
 
-    /// <summary>Guards the two below.</summary>
+    /// <summary>Guards the three below.</summary>
     private readonly Lock _gate = new();
 
     private readonly Dictionary<string, IReadOnlyDictionary<Platform, NamedImage>> _names = new(StringComparer.Ordinal);
+    private readonly Dictionary<Digest, IReadOnlyList<string>> _repositories = [];
     private readonly Dictionary<Digest, IndexedIndex> _indexes = [];
 
     public Task<IReadOnlyDictionary<Platform, NamedImage>> FindAsync(ImageReference reference, CancellationToken cancellationToken) => reference.Digest is { } digest
         ? AskAsync(_names, digest.ToString(), async () => await queries.FindByDigestAsync(digest, cancellationToken))
         : AskAsync(_names, reference.ToString(), async () => await queries.FindByTagAsync(reference, cancellationToken));
+
+    /// <inheritdoc cref="IImageQueries.FindRepositoriesAsync"/>
+    public Task<IReadOnlyList<string>> FindRepositoriesAsync(Digest manifest, CancellationToken cancellationToken) =>
+        AskAsync(_repositories, manifest, async () => await queries.FindRepositoriesAsync(manifest, cancellationToken));
 
     /// <summary>Null if the index is not known.</summary>
     public async Task<IndexedIndex?> FindIndexAsync(Digest index, CancellationToken cancellationToken)

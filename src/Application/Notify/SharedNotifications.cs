@@ -1,5 +1,7 @@
+using System.Diagnostics;
 using Starlight.Application.Abstractions.Catalog;
 using Starlight.Application.Abstractions.Images;
+using Starlight.Application.Telemetry;
 using Starlight.Domain.Catalog;
 using Starlight.Domain.Content;
 using Starlight.Domain.Images;
@@ -23,12 +25,31 @@ internal sealed class SharedNotifications(
             cancellationToken);
     }
 
-    /// <summary>1. resolve; 2. index every image; 3. store everything at once.</summary>
     private async Task<NotifyReport> NotifyAsync(
         ImageReference reference, IReadOnlyList<Platform> platforms, bool insecure, IProgress<NotifyProgress> progress, CancellationToken cancellationToken)
     {
         long started = time.GetTimestamp();
+        using Activity? span = ProxyTelemetry.Source.StartActivity("index image");
+        span?.SetTag("starlight.reference", reference.ToString());
+        string result = "failed";
+        try
+        {
+            NotifyReport report = await NotifyAsync(reference, platforms, insecure, progress, started, cancellationToken);
+            result = report.Images.Any(i => i.IsNew) ? "indexed" : "known";
+            ProxyTelemetry.IndexedBytes.Add(report.NewContentBytes);
+            return report;
+        }
+        finally
+        {
+            ProxyTelemetry.IndexTime.Record(time.GetElapsedTime(started).TotalSeconds, new KeyValuePair<string, object?>("result", result));
+            span?.SetStatus(result == "failed" ? ActivityStatusCode.Error : ActivityStatusCode.Ok);
+        }
+    }
 
+    /// <summary>1. resolve; 2. index every image; 3. store everything at once.</summary>
+    private async Task<NotifyReport> NotifyAsync(
+        ImageReference reference, IReadOnlyList<Platform> platforms, bool insecure, IProgress<NotifyProgress> progress, long started, CancellationToken cancellationToken)
+    {
         // 1.
         ResolvedReference resolved;
         await using (IImageSource source = transports.OpenSource(reference, new RegistryAccess(insecure)))

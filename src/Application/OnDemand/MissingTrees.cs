@@ -39,7 +39,8 @@ internal sealed partial class MissingTrees(IProvidedImages local, IWorkerImages 
             return Result.Success;
         }
 
-        Result<ProxyProfile> proxy = profiles.Find(source.ProxyProfile);
+        // A profile may have been renamed or removed since.
+        Result<ProxyProfile> proxy = profiles.Find(source.ProxyProfile) is { IsSuccess: true } named ? named : profiles.Find(null);
         if (!proxy.IsSuccess)
         {
             return proxy.Error;
@@ -53,6 +54,7 @@ internal sealed partial class MissingTrees(IProvidedImages local, IWorkerImages 
         }
 
         fetched.Value.Reception.Start();
+        fetched.Value.Reception.Settle(); // the chain has a snapshot already
         LogFetched(chain, source.Image.ToString(), fetched.Value.SentContentBytes);
         return Result.Success;
     }

@@ -178,12 +178,17 @@ internal sealed partial class RemoteLayers(
         fetched.Value.Reception.Start();
         if (images.SupportsEarlyStart)
         {
+            fetched.Value.Reception.Settle();
             return Result.Success;
         }
 
-        // Whoever pulls expects that a container can start afterwards.
+        // Whoever pulls expects that a container can start afterwards. Not settled before: nobody asks about the image's other layers meanwhile, however long it takes.
         Result received = await fetched.Value.Reception.Completion.WaitAsync(_stopping.Token);
-        if (!received.IsSuccess)
+        if (received.IsSuccess)
+        {
+            fetched.Value.Reception.Settle();
+        }
+        else
         {
             await fetched.Value.Reception.AbandonAsync();
         }

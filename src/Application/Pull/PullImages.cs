@@ -77,7 +77,8 @@ internal sealed class PullImagesValidator : AbstractValidator<PullImagesCommand>
         RuleFor(c => c.References).NotEmpty().WithMessage("name at least one image to pull");
         RuleFor(c => c.References.Count).LessThanOrEqualTo(MaxImages).WithMessage($"at most {MaxImages} images can be pulled at once");
         RuleFor(c => c.References).Must(r => r.Select(x => x.ToString()).Distinct(StringComparer.Ordinal).Count() == r.Count).WithMessage("the same image is named twice");
-        RuleFor(c => c.Namespace).Matches("^[A-Za-z0-9]+(?:[._-][A-Za-z0-9]+)*$").MaximumLength(76).WithMessage("'{PropertyValue}' is not a containerd namespace");
+        RuleFor(c => c.Namespace).Matches("^(?=.{1,76}$)[A-Za-z0-9]+(?:[._-][A-Za-z0-9]+)*$").WithMessage(
+            "'{PropertyValue}' is not a containerd namespace (letters, digits, single '.', '_' or '-' between them, at most 76)");
     }
 }
 
@@ -132,7 +133,7 @@ internal sealed class PullImagesHandler(
         }
 
         IImageReception reception = fetched.Value.Reception;
-        List<(ImageRegistration Image, ContainerImage? Before)> registered = [];
+        List<(ImageRegistration Image, ContainerImage? Before, string Claim)> registered = [];
         HashSet<Digest> unpacked = [];
         try
         {
@@ -140,7 +141,11 @@ internal sealed class PullImagesHandler(
             request.Progress?.Report(new PullProgress(PullStage.Registering, "registering with containerd", reception.Progress));
             foreach (CheckedImage image in fetched.Value.Images)
             {
-                registered.Add((image.Registration, await containerd.FindImageAsync(image.Registration.Name, cancellationToken)));
+                // What another pull that is still going on has registered under this name is not "before": it may be undone too.
+                string claim = $"{request.Namespace}\n{image.Registration.Name}";
+                ContainerImage? before = await containerd.FindImageAsync(image.Registration.Name, cancellationToken);
+                bool isOthers = reception.Claim(claim) && before?.Target.Digest == image.Registration.Target.Digest;
+                registered.Add((image.Registration, isOthers ? null : before, claim));
                 await registrar.RegisterAsync(containerd, image.Registration, cancellationToken);
                 making.Made(image.Incoming.ChainIds);
                 if (!snapshots.IsProvided(image.Incoming.TopChainId.ToString()))
@@ -149,6 +154,7 @@ internal sealed class PullImagesHandler(
                 }
             }
 
+            reception.Settle();
             await making.DisposeAsync();
 
             // 6. contents
@@ -169,9 +175,13 @@ internal sealed class PullImagesHandler(
         }
         catch
         {
-            foreach ((ImageRegistration image, ContainerImage? before) in registered)
+            foreach ((ImageRegistration image, ContainerImage? before, string claim) in registered)
             {
-                await registrar.UnregisterAsync(containerd, image, before);
+                // another pull that shares the reception stands by the name
+                if (!reception.Claim(claim))
+                {
+                    await registrar.UnregisterAsync(containerd, image, before);
+                }
             }
 
             await reception.AbandonAsync();

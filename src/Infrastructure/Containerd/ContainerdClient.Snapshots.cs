@@ -40,8 +40,8 @@ public partial class ContainerdClient
             return await IsCommittedAsync(snapshot, cancellationToken);
         }
 
-        // 4.
-        await RemoveAsync(snapshot.Snapshotter, key, CancellationToken.None);
+        // 4. Without a lease containerd may have collected it already.
+        await OrNullIfNotFound(CallAsync(SnapshotsMethods.Remove, new RemoveSnapshotRequest { Snapshotter = snapshot.Snapshotter, Key = key }, CancellationToken.None));
         return false;
     }
 

@@ -1,6 +1,8 @@
+using System.Diagnostics;
 using Microsoft.Extensions.Logging;
 using Starlight.Application.Abstractions.Catalog;
 using Starlight.Domain.Content;
+using Starlight.Application.Telemetry;
 
 namespace Starlight.Infrastructure.Contents;
 
@@ -15,6 +17,10 @@ public sealed class BundleCache : IBundleKeeping, IAsyncDisposable
 
     /// <summary>Beside each bundle: the manifests of the images it is made from and for, one a line. A bundle without it is kept until the limit is reached.</summary>
     private const string ImagesSuffix = ".images";
+
+    private static readonly KeyValuePair<string, object?> Hit = new("result", "hit");
+    private static readonly KeyValuePair<string, object?> Joined = new("result", "joined");
+    private static readonly KeyValuePair<string, object?> Miss = new("result", "miss");
 
     private readonly string _root;
     private readonly long _maxBytes;
@@ -83,9 +89,11 @@ public sealed class BundleCache : IBundleKeeping, IAsyncDisposable
         {
             if (Find(identity) is { } present)
             {
+                ProxyTelemetry.BundleRequests.Add(1, present.Length is null ? Joined : Hit);
                 return present;
             }
 
+            ProxyTelemetry.BundleRequests.Add(1, Miss);
             ObjectDisposedException.ThrowIf(_stopping.IsCancellationRequested, this);
             if (images is not null)
             {
@@ -160,6 +168,9 @@ public sealed class BundleCache : IBundleKeeping, IAsyncDisposable
 
     private async Task BuildAsync(string identity, GrowingFile file, Func<Stream, CancellationToken, Task> build)
     {
+        long started = Stopwatch.GetTimestamp();
+        using Activity? span = ProxyTelemetry.Source.StartActivity("build bundle");
+        span?.SetTag("starlight.bundle", identity);
         try
         {
             await using (Stream output = file.OpenWrite())
@@ -176,6 +187,8 @@ public sealed class BundleCache : IBundleKeeping, IAsyncDisposable
             }
 
             ContentsLog.BundleBuilt(_logger, identity, file.Written);
+            ProxyTelemetry.BundleBuildTime.Record(Stopwatch.GetElapsedTime(started).TotalSeconds);
+            span?.SetTag("starlight.bytes", file.Written);
             file.Finish();
         }
         catch (Exception e)
@@ -189,6 +202,7 @@ public sealed class BundleCache : IBundleKeeping, IAsyncDisposable
             File.Delete(file.Path);
             File.Delete(Path.Combine(_root, identity + ImagesSuffix));
             ContentsLog.BundleFailed(_logger, identity, e.Message, e is OperationCanceledException or Domain.SharedKernel.FailureException ? null : e);
+            span?.SetStatus(ActivityStatusCode.Error, e.Message);
             file.Fail(e);
         }
     }

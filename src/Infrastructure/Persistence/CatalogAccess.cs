@@ -1,13 +1,12 @@
 using System.Data.Common;
 using System.Net.Sockets;
 using Microsoft.EntityFrameworkCore;
-using Starlight.Application.Abstractions.Catalog;
 using Starlight.Domain.SharedKernel;
 
 namespace Starlight.Infrastructure.Persistence;
 
 /// <summary>Runs one unit of work on a context of its own, turns the database's faults into ours and remembers whether there was one.</summary>
-internal sealed class CatalogAccess(CatalogDatabase database, IDbContextFactory<CatalogContext> contexts) : ICatalogHealth
+internal sealed class CatalogAccess(CatalogDatabase database, IDbContextFactory<CatalogContext> contexts)
 {
     /// <summary>
     /// Keeps the collector and those who record apart: it must not remove what a notification that is being stored relies on. Arbitrary, but fixed for ever.
@@ -16,6 +15,7 @@ internal sealed class CatalogAccess(CatalogDatabase database, IDbContextFactory<
 
     private volatile string? _fault;
 
+    /// <summary>Why the last unit of work failed; null if it did not.</summary>
     public string? Fault => _fault;
 
     public async Task<T> RunAsync<T>(Func<CatalogContext, Task<T>> work, CancellationToken cancellationToken)

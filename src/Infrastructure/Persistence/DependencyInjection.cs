@@ -16,11 +16,11 @@ public static class DependencyInjection
         services.AddSingleton(database);
         services.AddPooledDbContextFactory<CatalogContext>(database.Configure);
         services.AddSingleton<CatalogAccess>();
-        services.AddSingleton<ICatalogHealth>(provider => provider.GetRequiredService<CatalogAccess>());
         services.AddSingleton<ICatalogKeeping, CatalogKeeping>();
         services.AddSingleton<IClaims, Claims>();
         services.AddSingleton<IImageCatalog, ImageCatalog>();
         services.AddSingleton<IImageQueries, ImageQueries>();
+        services.AddSingleton<ICatalogHealth, CatalogHealth>();
         services.AddSingleton(provider => ActivatorUtilities.CreateInstance<SchemaMigrator>(provider));
         services.AddHostedService<CatalogStartup>();
         return services;

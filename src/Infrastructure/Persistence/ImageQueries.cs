@@ -38,4 +38,8 @@ internal sealed class ImageQueries(CatalogAccess access) : IImageQueries
             return row is null ? null : new IndexedIndex(row.Digest, row.MediaType, row.Raw);
         },
         cancellationToken);
+
+    public Task<IReadOnlyList<string>> FindRepositoriesAsync(Digest manifest, CancellationToken cancellationToken) => access.RunAsync<IReadOnlyList<string>>(
+        async context => await context.Origins.AsNoTracking().Where(r => r.Image == manifest).Select(r => r.Registry + "/" + r.Repository).ToListAsync(cancellationToken),
+        cancellationToken);
 }

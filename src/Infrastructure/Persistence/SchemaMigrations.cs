@@ -78,7 +78,18 @@ internal static class SchemaMigrations
             "CREATE INDEX tags_by_image ON tags (image)",
             "CREATE INDEX tags_by_index ON tags (index_digest)",
         ]),
-        new(2, "origins, members, use and claims",
+        new(2, "repositories of images",
+        [
+            """
+            CREATE TABLE repository_images (
+                image             TEXT     NOT NULL REFERENCES images (digest) ON DELETE CASCADE,
+                registry          TEXT     NOT NULL,
+                repository        TEXT     NOT NULL,
+                PRIMARY KEY (image, registry, repository))
+            """,
+            "INSERT INTO repository_images (image, registry, repository) SELECT DISTINCT image, registry, repository FROM tags",
+        ]),
+        new(3, "origins, members, use and claims",
         [
             "ALTER TABLE layers ADD COLUMN members {blob} NULL",
             "ALTER TABLE layers ADD COLUMN indexed_at {bigint} NOT NULL DEFAULT 0",
@@ -96,8 +107,11 @@ internal static class SchemaMigrations
             """,
             """
             INSERT INTO image_origins (image, registry, repository, insecure, is_root, notified_at)
-                SELECT image, registry, repository, CAST(0 AS {bool}), CAST(0 AS {bool}), MAX(notified_at) FROM tags GROUP BY image, registry, repository
+                SELECT r.image, r.registry, r.repository, CAST(0 AS {bool}),
+                    CAST(CASE WHEN EXISTS (SELECT 1 FROM tags t WHERE t.image = r.image) OR EXISTS (SELECT 1 FROM index_images m WHERE m.image = r.image) THEN 0 ELSE 1 END AS {bool}), 0
+                FROM repository_images r
             """,
+            "DROP TABLE repository_images",
             """
             CREATE TABLE claims (
                 name              TEXT     NOT NULL PRIMARY KEY,

@@ -30,6 +30,24 @@ internal static class ProxyErrors
             new Error("Proxy.Unreachable", $"the proxy {proxy} cannot be reached ({why}): check that starlight-proxy runs there and that the address is right", ErrorKind.Unavailable), cause);
     }
 
+    /// <summary>Three codes, because three different people can mend it: who renews certificates, who names hosts, who hands out authorities.</summary>
+    public static FailureException CertificateRefused(ProxyProfile proxy, CertificateRefusal refusal, Exception cause) => new(
+        refusal.Reason switch
+        {
+            CertificateFault.Expired => new Error(
+                "Proxy.CertificateExpired", $"the proxy {proxy} cannot be trusted: its certificate {refusal.Detail}; have it renewed, or set this machine's clock", ErrorKind.Unavailable),
+            CertificateFault.OtherName => new Error(
+                "Proxy.CertificateName", $"the proxy {proxy} cannot be trusted: its certificate is {refusal.Detail}; use a name that it is for", ErrorKind.Unavailable),
+            _ => new Error(
+                "Proxy.CertificateUntrusted",
+                $"the proxy {proxy} cannot be trusted: its certificate {refusal.Detail}; name the authority's certificate with 'ctr-starlight add-proxy --ca FILE' or 'starlight-daemon --proxy-ca FILE'",
+                ErrorKind.Unavailable),
+        },
+        cause);
+
+    public static FailureException AuthorityUnusable(ProxyProfile proxy, string why, Exception? cause) => new(
+        new Error("Proxy.AuthorityUnusable", $"the certificate authorities of proxy {proxy.Name} in {proxy.AuthorityFile} cannot be used: {why}; name a PEM file of certificates", ErrorKind.FailedPrecondition), cause);
+
     public static FailureException NotAProxy(ProxyProfile proxy, string why) =>
         new(new Error("Proxy.NotAProxy", $"what answers at {proxy} is not a Starlight proxy ({why}): check the address", ErrorKind.Unavailable));
 
@@ -68,7 +86,7 @@ internal static class ProxyErrors
         return response.StatusCode switch
         {
             HttpStatusCode.Unauthorized => new FailureException(new Error(
-                "Proxy.Unauthenticated", $"the proxy {proxy} refused the user name or password: correct them with ctr-starlight add-proxy", ErrorKind.Unauthenticated)),
+                "Proxy.Unauthenticated", $"the proxy {proxy} refused the user name, password or token: correct them with ctr-starlight add-proxy", ErrorKind.Unauthenticated)),
             HttpStatusCode.Forbidden => new FailureException(new Error("Proxy.Forbidden", $"the proxy {proxy} does not allow this user to do this", ErrorKind.PermissionDenied)),
             >= HttpStatusCode.InternalServerError => new FailureException(new Error(
                 "Proxy.Failed", $"the proxy {proxy} answered with status {(int)response.StatusCode}: see its log", ErrorKind.Unavailable)),
@@ -86,7 +104,7 @@ internal static class ProxyErrors
         HttpStatusCode.Conflict => ErrorKind.FailedPrecondition,
         HttpStatusCode.NotImplemented => ErrorKind.Unsupported,
         HttpStatusCode.BadGateway => ErrorKind.DataCorrupt,
-        HttpStatusCode.ServiceUnavailable => ErrorKind.Unavailable,
+        HttpStatusCode.ServiceUnavailable or HttpStatusCode.TooManyRequests => ErrorKind.Unavailable,
         HttpStatusCode.InsufficientStorage => ErrorKind.ResourceExhausted,
         _ => ErrorKind.Internal,
     };

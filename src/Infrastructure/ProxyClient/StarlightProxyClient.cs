@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Net;
 using System.Net.Http.Headers;
+using System.Net.Sockets;
 using System.Text;
 using System.Text.Json;
 using Starlight.Application.Abstractions.Images;
@@ -28,32 +29,25 @@ public sealed class StarlightProxyClient : IProxyClient, IDisposable
     private const string VersionHeader = "Starlight-Version";
     private const string NdJson = "application/x-ndjson";
 
-    private static readonly TimeSpan ConnectTimeout = TimeSpan.FromSeconds(15);
-
     /// <summary>A proxy answers a delta request from memory; planning from a cold database takes a second at most.</summary>
     private static readonly TimeSpan AnswerTimeout = TimeSpan.FromSeconds(60);
 
-    private readonly HttpClient _http;
+    /// <summary>A busy proxy is asked again when it says so, for as long as its answer would be waited for, and not longer than this where that has no end.</summary>
+    private static readonly TimeSpan LongestWait = TimeSpan.FromMinutes(5);
+
+    private readonly ProxyConnections _connections = new();
     private readonly IFilesystemImages? _filesystems;
     private readonly Func<IBundleBases?> _bases;
+    private readonly TimeProvider _time;
 
     /// <param name="filesystems">Reads filesystem images of bundles; not needed for pings and notifies.</param>
     /// <param name="bases">What patches can be applied to; bundles are asked for without patches if there is nothing.</param>
-    public StarlightProxyClient(IFilesystemImages? filesystems = null, Func<IBundleBases?>? bases = null)
+    /// <param name="time">Clock of the waits that a busy proxy asks for; null for the system's.</param>
+    public StarlightProxyClient(IFilesystemImages? filesystems = null, Func<IBundleBases?>? bases = null, TimeProvider? time = null)
     {
         _filesystems = filesystems;
         _bases = bases ?? (static () => null);
-        _http = new HttpClient(new SocketsHttpHandler
-        {
-            ConnectTimeout = ConnectTimeout,
-            PooledConnectionIdleTimeout = TimeSpan.FromHours(1),
-            AllowAutoRedirect = false, // credentials stay with the host they were configured for
-            AutomaticDecompression = DecompressionMethods.None,
-            UseCookies = false,
-        })
-        {
-            Timeout = System.Threading.Timeout.InfiniteTimeSpan,
-        };
+        _time = time ?? TimeProvider.System;
     }
 
     public async Task<ProxyPing> PingAsync(ProxyProfile proxy, CancellationToken cancellationToken)
@@ -79,9 +73,14 @@ public sealed class StarlightProxyClient : IProxyClient, IDisposable
             query.Append("&insecure=true");
         }
 
-        using HttpRequestMessage request = Request(proxy, HttpMethod.Post, query.ToString());
-        request.Headers.Accept.Add(new MediaTypeWithQualityHeaderValue(NdJson));
-        using HttpResponseMessage response = await SendAsync(proxy, request, System.Threading.Timeout.InfiniteTimeSpan, cancellationToken);
+        HttpRequestMessage Make()
+        {
+            HttpRequestMessage request = Request(proxy, HttpMethod.Post, query.ToString());
+            request.Headers.Accept.Add(new MediaTypeWithQualityHeaderValue(NdJson));
+            return request;
+        }
+
+        using HttpResponseMessage response = await SendAsync(proxy, Make, System.Threading.Timeout.InfiniteTimeSpan, cancellationToken);
         try
         {
             using StreamReader lines = new(await response.Content.ReadAsStreamAsync(cancellationToken));
@@ -117,7 +116,7 @@ public sealed class StarlightProxyClient : IProxyClient, IDisposable
         await IncomingBundle.OpenAsync(
             this, proxy, request, _bases(), _filesystems ?? throw new InvalidOperationException("this client was made without a reader of filesystem images"), cancellationToken);
 
-    public void Dispose() => _http.Dispose();
+    public void Dispose() => _connections.Dispose();
 
     /// <summary>Asks for a bundle: 200; everything else throws.</summary>
     internal Task<HttpResponseMessage> GetDeltaAsync(ProxyProfile proxy, DeltaRequest delta, bool patches, CancellationToken cancellationToken) =>
@@ -151,14 +150,19 @@ public sealed class StarlightProxyClient : IProxyClient, IDisposable
             query.Append("&patch=true");
         }
 
-        using HttpRequestMessage request = Request(proxy, HttpMethod.Get, query.ToString());
-        if (tag is not null && offset > 0)
+        HttpRequestMessage Make()
         {
-            request.Headers.Range = new RangeHeaderValue(offset, null);
-            request.Headers.IfRange = new RangeConditionHeaderValue(tag);
+            HttpRequestMessage request = Request(proxy, HttpMethod.Get, query.ToString());
+            if (tag is not null && offset > 0)
+            {
+                request.Headers.Range = new RangeHeaderValue(offset, null);
+                request.Headers.IfRange = new RangeConditionHeaderValue(tag);
+            }
+
+            return request;
         }
 
-        HttpResponseMessage response = await SendAsync(proxy, request, patience, cancellationToken);
+        HttpResponseMessage response = await SendAsync(proxy, Make, patience, cancellationToken);
         if (delta.Layers is { } asked && (!response.Headers.TryGetValues(LayersHeader, out IEnumerable<string>? sent) || sent.First() != asked.ToString(CultureInfo.InvariantCulture)))
         {
             response.Dispose();
@@ -170,8 +174,7 @@ public sealed class StarlightProxyClient : IProxyClient, IDisposable
 
     private async Task<string> PingOnceAsync(ProxyProfile proxy, CancellationToken cancellationToken)
     {
-        using HttpRequestMessage request = Request(proxy, HttpMethod.Get, "health-check");
-        using HttpResponseMessage response = await SendAsync(proxy, request, AnswerTimeout, cancellationToken);
+        using HttpResponseMessage response = await SendAsync(proxy, () => Request(proxy, HttpMethod.Get, "health-check"), AnswerTimeout, cancellationToken);
         return response.Headers.TryGetValues(VersionHeader, out IEnumerable<string>? versions) ? versions.First() : "unknown";
     }
 
@@ -184,28 +187,77 @@ public sealed class StarlightProxyClient : IProxyClient, IDisposable
             request.Headers.Authorization = new AuthenticationHeaderValue("Basic", Convert.ToBase64String(Encoding.UTF8.GetBytes($"{proxy.User}:{proxy.Password}")));
         }
 
+        else if (proxy.Token is not null)
+        {
+            request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", proxy.Token);
+        }
+
         return request;
     }
 
-    /// <summary>Sends, waits for the response's head, and turns every kind of "no" into a failure.</summary>
-    private async Task<HttpResponseMessage> SendAsync(ProxyProfile proxy, HttpRequestMessage request, TimeSpan timeout, CancellationToken cancellationToken)
+    /// <summary>Sends, and sends again when a proxy that has too much to do (429, 503) says when; RFC 9110 section 10.2.3.</summary>
+    private async Task<HttpResponseMessage> SendAsync(ProxyProfile proxy, Func<HttpRequestMessage> make, TimeSpan timeout, CancellationToken cancellationToken)
     {
-        HttpResponseMessage response;
+        TimeSpan left = timeout < TimeSpan.Zero || timeout > LongestWait ? LongestWait : timeout;
+        while (true)
+        {
+            HttpResponseMessage response;
+            using (HttpRequestMessage request = make())
+            {
+                response = await SendOnceAsync(proxy, request, timeout, cancellationToken);
+            }
+
+            if (RetryAfter(response) is not { } asked || asked > left)
+            {
+                return await CheckAsync(proxy, response, cancellationToken);
+            }
+
+            response.Dispose();
+            left -= asked;
+
+            // Many workers were told the same: they must not all come back in one moment.
+            await Task.Delay(asked * (1 + (Random.Shared.NextDouble() / 5)), _time, cancellationToken);
+        }
+    }
+
+    private TimeSpan? RetryAfter(HttpResponseMessage response) => response.StatusCode is HttpStatusCode.TooManyRequests or HttpStatusCode.ServiceUnavailable
+        ? response.Headers.RetryAfter switch
+        {
+            { Delta: { } delta } => delta,
+            { Date: { } date } => date > _time.GetUtcNow() ? date - _time.GetUtcNow() : TimeSpan.Zero,
+            _ => null,
+        }
+        : null;
+
+    private async Task<HttpResponseMessage> SendOnceAsync(ProxyProfile proxy, HttpRequestMessage request, TimeSpan timeout, CancellationToken cancellationToken)
+    {
         using CancellationTokenSource patience = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         patience.CancelAfter(timeout);
+        ProxyConnections.Pool pool = _connections.For(proxy);
         try
         {
-            response = await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, patience.Token);
+            return await pool.Http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, patience.Token);
         }
         catch (HttpRequestException e)
         {
-            throw ProxyErrors.Unreachable(proxy, e);
+            throw e.HttpRequestError == HttpRequestError.SecureConnectionError && pool.RefusalOf(proxy.Endpoint.IdnHost) is { } refusal
+                ? ProxyErrors.CertificateRefused(proxy, refusal, e)
+                : ProxyErrors.Unreachable(proxy, e);
         }
         catch (OperationCanceledException e) when (!cancellationToken.IsCancellationRequested)
         {
             throw ProxyErrors.Unreachable(proxy, e);
         }
+        catch (SocketException e)
+        {
+            // A connection that is reset just as it is made comes out of HttpClient (10.0) bare: it looks up the peer's address and finds none.
+            throw ProxyErrors.Unreachable(proxy, e);
+        }
+    }
 
+    /// <summary>Turns every kind of "no" into a failure.</summary>
+    private static async Task<HttpResponseMessage> CheckAsync(ProxyProfile proxy, HttpResponseMessage response, CancellationToken cancellationToken)
+    {
         try
         {
             if (!response.Headers.TryGetValues(ProtocolHeader, out IEnumerable<string>? spoken))

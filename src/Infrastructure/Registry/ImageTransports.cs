@@ -20,6 +20,7 @@ internal sealed class ImageTransports : IImageTransports, IDisposable
     private readonly Lazy<HttpClient> _checked;
     private readonly Lazy<HttpClient> _unchecked;
     private readonly ConcurrentDictionary<(string Registry, bool Insecure), Lazy<RegistryClient>> _clients = new();
+    private readonly ConcurrentDictionary<string, IReadOnlyList<Mirror>> _mirrors = new(StringComparer.Ordinal);
 
     public ImageTransports(RegistryOptions options, TimeProvider time, ILogger<ImageTransports> logger)
     {
@@ -41,7 +42,14 @@ internal sealed class ImageTransports : IImageTransports, IDisposable
         return OpenSource(ImageReference.Parse(location, _options.DefaultRegistry).Value, access);
     }
 
-    public IImageSource OpenSource(ImageReference reference, RegistryAccess access) => new RegistrySource(Repository(reference, access), reference);
+    public IImageSource OpenSource(ImageReference reference, RegistryAccess access)
+    {
+        RegistrySource origin = new(Repository(reference, access), reference);
+        IReadOnlyList<Mirror> mirrors = _mirrors.GetOrAdd(reference.Registry, MirrorsOf);
+        return mirrors.Count == 0
+            ? origin
+            : new MirroredSource([.. mirrors.Select(m => (m, (IImageSource)new RegistrySource(Repository(m.Registry, reference.Repository, m.Insecure), reference)))], origin, _time, _logger);
+    }
 
     public IImageDestination OpenDestination(ImageReference reference, RegistryAccess access) => new RegistryDestination(Repository(reference, access), reference);
 
@@ -58,10 +66,15 @@ internal sealed class ImageTransports : IImageTransports, IDisposable
         }
     }
 
-    private RegistryRepository Repository(ImageReference reference, RegistryAccess access)
+    private IReadOnlyList<Mirror> MirrorsOf(string registry) =>
+        [.. _options.Mirrors.Where(m => DockerCredentials.HostOf(m.Key) == DockerCredentials.HostOf(registry)).SelectMany(m => m.Value).Select(Mirror.Parse)];
+
+    private RegistryRepository Repository(ImageReference reference, RegistryAccess access) => Repository(reference.Registry, reference.Repository, access.Insecure);
+
+    private RegistryRepository Repository(string registry, string repository, bool insecure)
     {
-        Lazy<RegistryClient> client = _clients.GetOrAdd((reference.Registry, access.Insecure), key => new Lazy<RegistryClient>(() => new RegistryClient(
+        Lazy<RegistryClient> client = _clients.GetOrAdd((registry, insecure), key => new Lazy<RegistryClient>(() => new RegistryClient(
             RegistryEndpoint.For(key.Registry, key.Insecure), (key.Insecure ? _unchecked : _checked).Value, _credentials, _options, _time, _logger)));
-        return new RegistryRepository(client.Value, reference.Repository);
+        return new RegistryRepository(client.Value, repository);
     }
 }

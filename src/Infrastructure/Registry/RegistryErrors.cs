@@ -106,7 +106,7 @@ internal static class RegistryErrors
                 new Error("Registry.TlsFailed", $"no secure connection to registry {registry} at {where}: {FirstLine(tls.Message)} Trust its certificate, or allow it as insecure", ErrorKind.Unavailable), e),
             HttpRequestException { InnerException: SocketException { SocketErrorCode: SocketError.HostNotFound or SocketError.NoData } } e => new FailureException(
                 new Error("Registry.Unreachable", $"registry {registry} cannot be reached: no host is called '{address.IdnHost}'; check the name", ErrorKind.Unavailable), e),
-            HttpRequestException or IOException => new TransientRegistryException(
+            HttpRequestException or IOException or SocketException => new TransientRegistryException(
                 new Error("Registry.Unreachable", $"registry {registry} cannot be reached at {where} ({Reason(exception)}): check that it runs and try again", ErrorKind.Unavailable), retryAfter: null, exception),
             OperationCanceledException => new TransientRegistryException(
                 new Error("Registry.Timeout", $"registry {registry} at {where} does not answer in time: check that it runs and try again", ErrorKind.Unavailable), retryAfter: null, exception),

@@ -28,4 +28,7 @@ internal static partial class RegistryLog
 
     [LoggerMessage(8, LogLevel.Debug, "registry {Registry}: the abandoned upload session was not cancelled: {Reason}")]
     public static partial void SessionNotCancelled(this ILogger logger, string registry, string reason);
+
+    [LoggerMessage(9, LogLevel.Information, "mirror {Mirror} does not serve {Subject}: {Reason}")]
+    public static partial void MirrorSkipped(this ILogger logger, string mirror, string subject, string reason);
 }

@@ -18,8 +18,25 @@ public sealed record RegistryOptions
     /// <summary>The registry of a name that has none.</summary>
     public string DefaultRegistry { get; init; } = ImageReference.DefaultRegistry;
 
-    /// <summary>Credentials by registry host (<c>docker.io</c>, <c>127.0.0.1:5000</c>). They win over Docker's configuration file.</summary>
+    /// <summary>Credentials by registry host (<c>docker.io</c>, <c>127.0.0.1:5000</c>). They win over everything else.</summary>
     public IReadOnlyDictionary<string, RegistryCredential> Credentials { get; init; } = new Dictionary<string, RegistryCredential>(StringComparer.Ordinal);
+
+    /// <summary>
+    /// Directories by registry host with the files <c>username</c> and <c>password</c>: mounted Kubernetes secrets of type <c>kubernetes.io/basic-auth</c>. Read at each login.
+    /// </summary>
+    public IReadOnlyDictionary<string, string> SecretDirectories { get; init; } = new Dictionary<string, string>(StringComparer.Ordinal);
+
+    /// <summary>
+    /// Files like Docker's <c>config.json</c>, or directories that hold one as <c>.dockerconfigjson</c> (mounted Kubernetes secrets) or <c>config.json</c>; the first with a
+    /// login for the registry counts. Read at each login.
+    /// </summary>
+    public IReadOnlyList<string> LoginFiles { get; init; } = [];
+
+    /// <summary>The text of such a file, from the environment (<c>DOCKER_AUTH_CONFIG</c>).</summary>
+    public string? LoginText { get; init; }
+
+    /// <summary>By registry host, others that have its repositories under the same names, to be read from first: <c>HOST[:PORT]</c>, or <c>http://HOST[:PORT]</c> for plain HTTP.</summary>
+    public IReadOnlyDictionary<string, IReadOnlyList<string>> Mirrors { get; init; } = new Dictionary<string, IReadOnlyList<string>>(StringComparer.Ordinal);
 
     /// <summary>Where Docker's <c>config.json</c> is. Null: <c>$DOCKER_CONFIG</c>, else <c>~/.docker</c>.</summary>
     public string? DockerConfigDirectory { get; init; }

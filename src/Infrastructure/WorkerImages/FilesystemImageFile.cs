@@ -1,9 +1,31 @@
+using Starlight.Domain.SharedKernel;
+using Starlight.Infrastructure.Mounts.Native;
+
 namespace Starlight.Infrastructure.WorkerImages;
 
 /// <summary>Filesystem images on disk: read-only, complete or absent.</summary>
 internal static class FilesystemImageFile
 {
+    /// <summary>Makes the directory and writes the file.</summary>
+    /// <exception cref="FailureException"><c>Image.NoSpace</c>, <c>Image.NotWritten</c>.</exception>
     public static async Task WriteAsync(string path, ReadOnlyMemory<byte> image, CancellationToken cancellationToken)
+    {
+        try
+        {
+            Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+            await WriteFileAsync(path, image, cancellationToken);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new FailureException(
+                (e.HResult & 0xFFFF) is Errno.ENOSPC or Errno.EDQUOT
+                    ? new Error("Image.NoSpace", $"writing {path} failed, the disk or quota is full: free space or remove unused images", ErrorKind.ResourceExhausted)
+                    : new Error("Image.NotWritten", $"writing {path} failed: {e.Message}", ErrorKind.Internal),
+                e);
+        }
+    }
+
+    private static async Task WriteFileAsync(string path, ReadOnlyMemory<byte> image, CancellationToken cancellationToken)
     {
         string temporary = path + ".tmp";
         await using (FileStream stream = new(temporary, new FileStreamOptions

@@ -175,35 +175,41 @@ public sealed partial class ImageLibrary
         }
     }
 
-    /// <summary>Forgets trees and frees what only they needed: record first, then files, so that a crash leaves files for the next start to remove, never a record without files.</summary>
-    private async Task RemoveTreesAsync(IReadOnlyList<WorkerTree> trees)
+    /// <summary>
+    /// Forgets trees and chains, but for those that a pull has pinned or brought anew meanwhile, and frees what only they needed: record first, then files, so that a crash leaves files for the
+    /// next start to remove, never a record without files.
+    /// </summary>
+    private async Task RemoveTreesAsync(IReadOnlyList<WorkerTree> trees, IReadOnlyList<Digest> chains)
     {
         // no pull may decide meanwhile that it can build on what is about to go
         await _registering.WaitAsync();
         try
         {
-            HashSet<Digest> kept = [];
-            foreach (WorkerTree other in Others(trees))
+            List<WorkerTree> going = [];
+            List<Digest> forgotten = [];
+            lock (_lock)
             {
-                kept.UnionWith(ContentsOf(other).Select(c => c.Digest));
+                forgotten.AddRange(chains.Where(c => !_pins.ContainsKey(c) && _chains.Remove(c)));
+                going.AddRange(trees.Where(t => !_pins.ContainsKey(t.ChainId) && _trees.GetValueOrDefault(t.ChainId) == t));
+                going.ForEach(t => _trees.Remove(t.ChainId));
             }
 
-            foreach (WorkerTree tree in trees)
+            _records.RemoveChains(forgotten);
+            if (going.Count == 0)
             {
-                lock (_lock)
-                {
-                    if (!_trees.Remove(tree.ChainId))
-                    {
-                        continue;
-                    }
-                }
+                return;
+            }
 
+            HashSet<Digest>? kept = TryContentsOf(Others([]));
+            foreach (WorkerTree tree in going)
+            {
                 _records.Remove(tree.ChainId);
                 await _roots.ReleaseAsync(tree);
                 (int objects, long bytes) = (0, 0L);
-                foreach (ContentRef content in ContentsOf(tree))
+                IReadOnlyList<ContentRef>? contents = TryContentsOf(tree);
+                foreach (ContentRef content in contents ?? [])
                 {
-                    if (kept.Contains(content.Digest))
+                    if (kept is null || kept.Contains(content.Digest))
                     {
                         continue;
                     }
@@ -218,6 +224,10 @@ public sealed partial class ImageLibrary
 
                 DeleteDirectory(tree.Directory);
                 LibraryLog.TreeRemoved(_logger, tree.ChainId.ToString(), objects, bytes);
+                if (contents is null && kept is not null)
+                {
+                    Sweep(kept);
+                }
             }
         }
         finally
@@ -232,12 +242,21 @@ public sealed partial class ImageLibrary
         await _registering.WaitAsync();
         try
         {
-            HashSet<Digest> needed = [];
-            foreach (WorkerTree tree in Others([]))
+            if (TryContentsOf(Others([])) is { } needed)
             {
-                needed.UnionWith(ContentsOf(tree).Select(c => c.Digest));
+                Sweep(needed);
             }
+        }
+        finally
+        {
+            _registering.Release();
+        }
+    }
 
+    private void Sweep(HashSet<Digest> needed)
+    {
+        try
+        {
             int removed = 0;
             foreach (Digest content in _objects.Enumerate())
             {
@@ -260,10 +279,6 @@ public sealed partial class ImageLibrary
         catch (FailureException e)
         {
             LibraryLog.RemovalFailed(_logger, "contents that no image needs", e.Error.Message);
-        }
-        finally
-        {
-            _registering.Release();
         }
     }
 

@@ -65,16 +65,17 @@ public sealed partial class ImageLibrary : IProvidedImages
             return;
         }
 
-        if (Find(digest) is not { } tree)
-        {
-            ForgetChains([digest]);
-            return;
-        }
-
+        WorkerTree? tree;
         ImageReception? reception;
         lock (_lock)
         {
-            reception = tree.Reception;
+            if (_pins.ContainsKey(digest))
+            {
+                return; // a pull is about to make a snapshot of it
+            }
+
+            tree = _trees.GetValueOrDefault(digest);
+            reception = tree?.Reception;
         }
 
         if (reception is not null && reception.Trees.All(t => t == tree || t.Complete))
@@ -82,8 +83,7 @@ public sealed partial class ImageLibrary : IProvidedImages
             await reception.StopAsync();
         }
 
-        ForgetChains([digest]);
-        await RemoveTreesAsync([tree]);
+        await RemoveTreesAsync(tree is null ? [] : [tree], [digest]);
     }
 
     public Task<(long Size, long Inodes)> UsageAsync(string chainId, CancellationToken cancellationToken)
@@ -96,10 +96,11 @@ public sealed partial class ImageLibrary : IProvidedImages
         HashSet<Digest> older = [];
         foreach (WorkerTree other in Others([tree]).Where(t => t.Record.CreatedUnixMs < tree.Record.CreatedUnixMs))
         {
-            older.UnionWith(ContentsOf(other).Select(c => c.Digest));
+            older.UnionWith((TryContentsOf(other) ?? []).Select(c => c.Digest));
         }
 
-        long size = new FileInfo(tree.FilesystemImagePath).Length;
+        FileInfo image = new(tree.FilesystemImagePath);
+        long size = image.Exists ? image.Length : 0;
         long inodes = 1;
         if (Directory.Exists(tree.UnpackedDirectory))
         {
@@ -108,7 +109,7 @@ public sealed partial class ImageLibrary : IProvidedImages
             inodes += unpacked.Inodes;
         }
 
-        foreach (ContentRef content in ContentsOf(tree))
+        foreach (ContentRef content in TryContentsOf(tree) ?? [])
         {
             if (!older.Contains(content.Digest) && _objects.Contains(content.Digest))
             {
@@ -186,7 +187,17 @@ public sealed partial class ImageLibrary : IProvidedImages
             return known;
         }
 
-        byte[] image = File.ReadAllBytes(tree.FilesystemImagePath);
+        byte[] image;
+        try
+        {
+            image = File.ReadAllBytes(tree.FilesystemImagePath);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new FailureException(new Error(
+                "Image.FilesystemDamaged", $"{tree.FilesystemImagePath} cannot be read ({e.Message}): remove the image and pull it again", ErrorKind.DataCorrupt), e);
+        }
+
         if (Digest.Of(image) != tree.Record.FilesystemDigest)
         {
             throw new FailureException(new Error(
@@ -194,6 +205,37 @@ public sealed partial class ImageLibrary : IProvidedImages
         }
 
         return tree.Contents = _filesystems.ReadContents(image).Contents;
+    }
+
+    /// <summary>Null if the filesystem image is damaged: other images must be freed and measured all the same.</summary>
+    private IReadOnlyList<ContentRef>? TryContentsOf(WorkerTree tree)
+    {
+        try
+        {
+            return ContentsOf(tree);
+        }
+        catch (FailureException e)
+        {
+            LibraryLog.TreeUnreadable(_logger, tree.ChainId.ToString(), e.Error.Message);
+            return null;
+        }
+    }
+
+    /// <summary>What these trees need, or null if that cannot be told because one of them is damaged: containers may be running on it still.</summary>
+    private HashSet<Digest>? TryContentsOf(IReadOnlyList<WorkerTree> trees)
+    {
+        HashSet<Digest> needed = [];
+        foreach (WorkerTree tree in trees)
+        {
+            if (TryContentsOf(tree) is not { } contents)
+            {
+                return null;
+            }
+
+            needed.UnionWith(contents.Select(c => c.Digest));
+        }
+
+        return needed;
     }
 
     private List<WorkerTree> Others(IReadOnlyList<WorkerTree> trees)

@@ -13,8 +13,8 @@ using Starlight.Infrastructure.ProxyClient;
 namespace Starlight.Infrastructure.WorkerImages;
 
 /// <summary>
-/// The images on this worker: what is here, what is being received, and what a container is mounted from. One per daemon. Three parts:
-/// receiving (this file), providing layers to the snapshotter (<c>.Provide</c>), start-up and freeing (<c>.Lifetime</c>).
+/// The images on this worker: what is here, what is being received, and what a container is mounted from. One per daemon. Four parts:
+/// receiving (this file), pulls that share a reception (<c>.Sharing</c>), providing layers to the snapshotter (<c>.Provide</c>), start-up and freeing (<c>.Lifetime</c>).
 /// </summary>
 public sealed partial class ImageLibrary : IWorkerImages, IAsyncDisposable
 {
@@ -105,7 +105,7 @@ public sealed partial class ImageLibrary : IWorkerImages, IAsyncDisposable
             {
                 if (RunningReceptionOf(images) is { } running)
                 {
-                    return Result<IImageReception>.Success(new JoinedReception(running));
+                    return running;
                 }
 
                 if (MissingContent(incoming) is { } missing)
@@ -115,9 +115,11 @@ public sealed partial class ImageLibrary : IWorkerImages, IAsyncDisposable
 
                 Added added = await AddTreesAsync(proxy, request, incoming, images, cancellationToken);
                 ImageReception reception = new(incoming, _objects, _board, TreesOf(images), FinishedAsync, _time, _logger) { Abandoned = _ => TakeBackAsync(added) };
+                ReceptionShare share;
                 lock (_lock)
                 {
-                    foreach (WorkerTree tree in reception.Trees.Where(t => !t.Complete && t.Reception is null))
+                    share = Share(reception, images);
+                    foreach (WorkerTree tree in reception.Trees.Where(t => !t.Complete && t.Reception is null or { IsAbandoned: true }))
                     {
                         tree.Reception = reception;
                     }
@@ -126,7 +128,7 @@ public sealed partial class ImageLibrary : IWorkerImages, IAsyncDisposable
                 _board.Expect(incoming.Contents.Select(c => c.Digest));
                 handedOver = true;
                 LibraryLog.ReceptionStarted(_logger, string.Join(", ", request.Images), incoming.Contents.Count, incoming.Contents.Sum(c => c.Size));
-                return Result<IImageReception>.Success(reception);
+                return share;
             }
             finally
             {
@@ -146,7 +148,14 @@ public sealed partial class ImageLibrary : IWorkerImages, IAsyncDisposable
     {
         lock (_lock)
         {
-            return _trees.ContainsKey(chainId) || !_chains.TryGetValue(chainId, out ChainRecord? chain) ? null : SourceOf(chain);
+            if (!_chains.TryGetValue(chainId, out ChainRecord? chain))
+            {
+                return null;
+            }
+
+            // Lower layers whose reception failed for good are fetched anew: no pull of an image would bring them.
+            bool isHere = _trees.TryGetValue(chainId, out WorkerTree? tree) && (chain.Layers is null || tree.Complete || tree.Reception is not null || tree.Resuming is not null);
+            return isHere ? null : SourceOf(chain);
         }
     }
 
@@ -172,27 +181,6 @@ public sealed partial class ImageLibrary : IWorkerImages, IAsyncDisposable
             }
 
             return trees;
-        }
-    }
-
-    /// <summary>The one reception that already brings everything these images still need, or null.</summary>
-    private ImageReception? RunningReceptionOf(IReadOnlyList<IncomingImage> images)
-    {
-        lock (_lock)
-        {
-            ImageReception? common = null;
-            foreach (IncomingImage image in images)
-            {
-                if (!_trees.TryGetValue(image.TopChainId, out WorkerTree? tree) || tree.Complete || tree.Reception is null || (common is not null && tree.Reception != common))
-                {
-                    return null;
-                }
-
-                common = tree.Reception;
-                tree.Touched = _time.GetTimestamp();
-            }
-
-            return common;
         }
     }
 
@@ -248,7 +236,6 @@ public sealed partial class ImageLibrary : IWorkerImages, IAsyncDisposable
                     Touched = _time.GetTimestamp(),
                 };
                 trees.Add(tree);
-                Directory.CreateDirectory(tree.Directory);
                 await FilesystemImageFile.WriteAsync(tree.FilesystemImagePath, bundle.Images[i].FilesystemImage, cancellationToken);
             }
 
@@ -264,7 +251,7 @@ public sealed partial class ImageLibrary : IWorkerImages, IAsyncDisposable
             throw;
         }
 
-        List<Digest> newChains = [];
+        List<ChainRecord> newChains = [];
         lock (_lock)
         {
             foreach (WorkerTree tree in trees)
@@ -276,7 +263,7 @@ public sealed partial class ImageLibrary : IWorkerImages, IAsyncDisposable
             {
                 if (!_chains.ContainsKey(chain.ChainId))
                 {
-                    newChains.Add(chain.ChainId);
+                    newChains.Add(chain);
                 }
 
                 _chains[chain.ChainId] = chain;
@@ -286,30 +273,16 @@ public sealed partial class ImageLibrary : IWorkerImages, IAsyncDisposable
         return new Added(trees, newChains);
     }
 
-    private async Task TakeBackAsync(Added added)
-    {
-        ForgetChains(added.Chains);
-        await RemoveTreesAsync(added.Trees);
-    }
-
-    private void ForgetChains(IReadOnlyCollection<Digest> chainIds)
-    {
-        _records.RemoveChains(chainIds);
-        lock (_lock)
-        {
-            foreach (Digest chainId in chainIds)
-            {
-                _chains.Remove(chainId);
-            }
-        }
-    }
-
     /// <summary>A reception has ended. Where containers cannot start early it succeeds only when they can start.</summary>
     private async Task<Result> FinishedAsync(ImageReception reception, Result outcome)
     {
+        if (outcome.IsSuccess && TryMarkComplete(reception) is { IsSuccess: false } notRecorded)
+        {
+            outcome = notRecorded;
+        }
+
         if (outcome.IsSuccess)
         {
-            _records.MarkComplete([.. reception.Trees.Select(t => t.ChainId)]);
             LibraryLog.ReceptionDone(_logger, string.Join(", ", reception.Trees.Select(t => t.ChainId)), reception.Progress.ReceivedBytes);
         }
 
@@ -319,6 +292,7 @@ public sealed partial class ImageLibrary : IWorkerImages, IAsyncDisposable
             foreach (WorkerTree tree in reception.Trees)
             {
                 tree.Complete |= outcome.IsSuccess;
+                tree.Touched = _time.GetTimestamp();
                 if (tree.Reception == reception)
                 {
                     tree.Reception = null;
@@ -335,6 +309,21 @@ public sealed partial class ImageLibrary : IWorkerImages, IAsyncDisposable
         }
 
         return outcome.IsSuccess && !SupportsEarlyStart ? await PrepareAsync(reception) : outcome;
+    }
+
+    /// <summary>If this fails, on a full disk, the contents are here all the same: the next start finds them.</summary>
+    private Result TryMarkComplete(ImageReception reception)
+    {
+        try
+        {
+            _records.MarkComplete([.. reception.Trees.Select(t => t.ChainId)]);
+            return Result.Success;
+        }
+        catch (FailureException e)
+        {
+            LibraryLog.ReceptionFailed(_logger, string.Join(", ", reception.Trees.Select(t => t.ChainId)), e.Error.Message);
+            return e.Error;
+        }
     }
 
     private async Task<Result> PrepareAsync(ImageReception reception)
@@ -362,18 +351,6 @@ public sealed partial class ImageLibrary : IWorkerImages, IAsyncDisposable
 
     private string DirectoryOf(Digest chainId) => Path.Combine(_imagesDirectory, chainId.Hex);
 
-    /// <summary>A pull of an image that another pull already receives: sees its progress, cannot take it away.</summary>
-    private sealed class JoinedReception(ImageReception other) : IImageReception
-    {
-        public ReceptionProgress Progress => other.Progress;
-
-        public Task<Result> Completion => other.Completion;
-
-        public void Start() => other.Start();
-
-        public Task AbandonAsync() => Task.CompletedTask;
-    }
-
     /// <summary>What a reception made known that was not known before.</summary>
-    private sealed record Added(IReadOnlyList<WorkerTree> Trees, IReadOnlyCollection<Digest> Chains);
+    private sealed record Added(IReadOnlyList<WorkerTree> Trees, IReadOnlyCollection<ChainRecord> Chains);
 }

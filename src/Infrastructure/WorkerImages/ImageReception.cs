@@ -17,7 +17,7 @@ namespace Starlight.Infrastructure.WorkerImages;
 /// <item>when everything is in, the store is synced before the trees are called complete.</item>
 /// </list>
 /// </summary>
-internal sealed class ImageReception : IImageReception
+internal sealed class ImageReception
 {
     /// <summary>Damaged bytes at one place are asked for again this often: line noise passes, a damaged source does not. Arbitrary.</summary>
     private const int MaxDamagedAttempts = 5;
@@ -36,6 +36,8 @@ internal sealed class ImageReception : IImageReception
     private readonly ContentSink _sink;
     private volatile bool _building;
     private Task? _running; // under a lock on _stop until set
+    private readonly Dictionary<ReceptionShare, HashSet<string>> _shares = []; // with the names claimed; guards itself
+    private volatile bool _abandoned;
 
     /// <param name="bundle">Owned: disposed when the reception ends.</param>
     /// <param name="objects">Where contents go.</param>
@@ -97,6 +99,37 @@ internal sealed class ImageReception : IImageReception
         await _running!;
     }
 
+    /// <summary>The last of its pulls has failed: nobody may join any more.</summary>
+    public bool IsAbandoned => _abandoned;
+
+    public void Join(ReceptionShare share)
+    {
+        lock (_shares)
+        {
+            _shares.Add(share, new HashSet<string>(StringComparer.Ordinal));
+        }
+    }
+
+    /// <summary>See <see cref="IImageReception.Claim"/>.</summary>
+    public bool Claim(ReceptionShare share, string name)
+    {
+        lock (_shares)
+        {
+            _shares[share].Add(name);
+            return _shares.Any(other => other.Key != share && other.Value.Contains(name));
+        }
+    }
+
+    /// <summary>One pull has failed. True if no other uses the reception, which then takes no more; one that the daemon took up by itself belongs to a pull of an earlier daemon.</summary>
+    public bool Leave(ReceptionShare share)
+    {
+        lock (_shares)
+        {
+            return _shares.Remove(share) && _shares.Count == 0 && Abandoned is not null && (_abandoned = true);
+        }
+    }
+
+    /// <summary>Stops receiving and removes what only this reception brought.</summary>
     public async Task AbandonAsync()
     {
         await StopAsync();
@@ -141,7 +174,26 @@ internal sealed class ImageReception : IImageReception
             FailMissing(outcome.Error);
         }
 
-        _completion.SetResult(await _finished(this, outcome));
+        _completion.SetResult(await FinishAsync(outcome));
+    }
+
+    /// <summary>Whoever waits for the end must see one, also when the records cannot be written or the tree cannot be built.</summary>
+    private async Task<Result> FinishAsync(Result outcome)
+    {
+        try
+        {
+            return await _finished(this, outcome);
+        }
+        catch (FailureException e)
+        {
+            LibraryLog.ReceptionFailed(_logger, Name, e.Error.Message);
+            return outcome.IsSuccess ? e.Error : outcome;
+        }
+        catch (Exception e)
+        {
+            LibraryLog.ReceptionCrashed(_logger, e, Name);
+            return outcome.IsSuccess ? new Error("Pull.Crashed", $"receiving {Name} failed: {e.Message}", ErrorKind.Internal) : outcome;
+        }
     }
 
     private string Name => string.Join(", ", _bundle.Request.Images);

@@ -36,7 +36,7 @@ internal sealed record ChainRecord(Digest ChainId, string Reference, Digest Mani
 
 /// <summary>
 /// What the worker knows of its images across restarts, in SQLite (<c>images.db</c>). Small and rarely written: plain SQL without an object mapper, since the daemon's start-up and memory count.
-/// A tree's row is written after its filesystem image is on disk and removed before it goes, so a row always has its file. Safe for concurrent use.
+/// A tree's row is written after its filesystem image is on disk and removed before it goes, so a row always has its file. Safe for concurrent use. Every method fails with a <see cref="FailureException"/> if the disk is full or the file damaged.
 /// </summary>
 internal sealed class ImageRecords : IDisposable
 {
@@ -77,9 +77,11 @@ internal sealed class ImageRecords : IDisposable
 
     private readonly Lock _lock = new();
     private readonly SqliteConnection _connection;
+    private readonly string _path;
 
     public ImageRecords(string path)
     {
+        _path = path;
         _connection = new SqliteConnection(new SqliteConnectionStringBuilder { DataSource = path, Pooling = false }.ToString());
         try
         {
@@ -102,7 +104,7 @@ internal sealed class ImageRecords : IDisposable
         catch (SqliteException e)
         {
             _connection.Dispose();
-            throw new FailureException(new Error("Images.DatabaseUnusable", $"{path} cannot be used: {e.Message}", ErrorKind.Unavailable), e);
+            throw Failure(e);
         }
         catch
         {
@@ -113,7 +115,7 @@ internal sealed class ImageRecords : IDisposable
 
     public IReadOnlyList<TreeRecord> Trees()
     {
-        lock (_lock)
+        return Locked(() =>
         {
             using SqliteCommand command = Command("SELECT chain, filesystem, complete, created FROM tree ORDER BY created");
             using SqliteDataReader row = command.ExecuteReader();
@@ -124,13 +126,13 @@ internal sealed class ImageRecords : IDisposable
             }
 
             return trees;
-        }
+        });
     }
 
     /// <summary>All images, the most recently pulled first.</summary>
     public IReadOnlyList<ImageRecord> Images()
     {
-        lock (_lock)
+        return Locked(() =>
         {
             using SqliteCommand command = Command("SELECT reference, manifest, chain_id, proxy, platform, pulled FROM image ORDER BY pulled DESC, reference");
             using SqliteDataReader row = command.ExecuteReader();
@@ -141,12 +143,12 @@ internal sealed class ImageRecords : IDisposable
             }
 
             return images;
-        }
+        });
     }
 
     public IReadOnlyList<ChainRecord> Chains()
     {
-        lock (_lock)
+        return Locked(() =>
         {
             using SqliteCommand command = Command("SELECT chain_id, reference, manifest, layers, proxy, platform FROM chain");
             using SqliteDataReader row = command.ExecuteReader();
@@ -158,13 +160,13 @@ internal sealed class ImageRecords : IDisposable
             }
 
             return chains;
-        }
+        });
     }
 
     /// <summary>Adds trees that are not known yet and adds or refreshes images and chains, all or nothing.</summary>
     public void Add(IReadOnlyList<TreeRecord> trees, IReadOnlyList<ImageRecord> images, IReadOnlyList<ChainRecord> chains)
     {
-        lock (_lock)
+        Locked(() =>
         {
             using SqliteTransaction transaction = _connection.BeginTransaction();
             foreach (TreeRecord tree in trees)
@@ -193,12 +195,12 @@ internal sealed class ImageRecords : IDisposable
 
             AddChains(chains);
             transaction.Commit();
-        }
+        });
     }
 
     public void RemoveChains(IEnumerable<Digest> chainIds)
     {
-        lock (_lock)
+        Locked(() =>
         {
             using SqliteTransaction transaction = _connection.BeginTransaction();
             foreach (Digest chainId in chainIds)
@@ -207,12 +209,12 @@ internal sealed class ImageRecords : IDisposable
             }
 
             transaction.Commit();
-        }
+        });
     }
 
     public void MarkComplete(IReadOnlyList<Digest> chainIds)
     {
-        lock (_lock)
+        Locked(() =>
         {
             using SqliteTransaction transaction = _connection.BeginTransaction();
             foreach (Digest chainId in chainIds)
@@ -221,16 +223,16 @@ internal sealed class ImageRecords : IDisposable
             }
 
             transaction.Commit();
-        }
+        });
     }
 
     /// <summary>Forgets a tree and its images.</summary>
     public void Remove(Digest chainId)
     {
-        lock (_lock)
+        Locked(() =>
         {
             Execute("DELETE FROM tree WHERE chain_id = $1", chainId.ToString());
-        }
+        });
     }
 
     public void Dispose() => _connection.Dispose();
@@ -267,6 +269,38 @@ internal sealed class ImageRecords : IDisposable
                 chain.Platform);
         }
     }
+
+    private void Locked(Action work) => Locked(() =>
+    {
+        work();
+        return true;
+    });
+
+    /// <exception cref="FailureException">SQLite could not: the disk is full, the file is damaged.</exception>
+    private T Locked<T>(Func<T> work)
+    {
+        lock (_lock)
+        {
+            try
+            {
+                return work();
+            }
+            catch (SqliteException e)
+            {
+                throw Failure(e);
+            }
+        }
+    }
+
+    private FailureException Failure(SqliteException e) => new(
+        e.SqliteErrorCode switch
+        {
+            SQLitePCL.raw.SQLITE_FULL => new Error("Images.DiskFull", $"no space left for {_path}: free some", ErrorKind.ResourceExhausted),
+            SQLitePCL.raw.SQLITE_CORRUPT or SQLitePCL.raw.SQLITE_NOTADB =>
+                new Error("Images.DatabaseDamaged", $"{_path} is damaged ({e.Message}): stop the daemon, delete the file and pull the images again", ErrorKind.DataCorrupt),
+            _ => new Error("Images.DatabaseUnusable", $"{_path} cannot be used: {e.Message}", ErrorKind.Unavailable),
+        },
+        e);
 
     private static Digest Parse(string text) => Digest.Parse(text).Value;
 

@@ -25,6 +25,9 @@ internal static partial class LibraryLog
     [LoggerMessage(Level = LogLevel.Warning, Message = "the filesystem image of {ChainId} is missing or damaged; the image is forgotten and has to be pulled again: {Reason}")]
     public static partial void TreeLost(ILogger logger, string chainId, string reason);
 
+    [LoggerMessage(Level = LogLevel.Warning, Message = "which contents {ChainId} has cannot be told, so none that it may share are removed: {Reason}")]
+    public static partial void TreeUnreadable(ILogger logger, string chainId, string reason);
+
     [LoggerMessage(Level = LogLevel.Warning, Message = "{Image} cannot be completed now ({Reason}); trying again in {PauseMs} ms")]
     public static partial void ResumeFailed(ILogger logger, string image, string reason, long pauseMs);
 

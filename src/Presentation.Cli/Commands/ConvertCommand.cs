@@ -27,7 +27,7 @@ internal static class ConvertCommand
         Option<bool> quiet = new("--quiet", "-q") { Description = "print nothing on success" };
         Command command = new("convert", "Rewrite an image's layers as seekable eStargz and push it.")
         {
-            source, destination, notify, proxy.Profile, proxy.Url, platform, insecureSource, insecureDestination, quiet,
+            source, destination, notify, proxy.Profile, proxy.Url, proxy.Authority, platform, insecureSource, insecureDestination, quiet,
         };
         command.SetAction(async (parse, cancellationToken) =>
         {

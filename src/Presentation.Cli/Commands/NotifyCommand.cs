@@ -20,7 +20,7 @@ internal static class NotifyCommand
         Option<string> platform = new("--platform") { Description = "comma-separated list such as linux/amd64,linux/arm64, or all [default all]" };
         Option<bool> insecure = new("--insecure") { Description = "the proxy may use plain HTTP or an unverified certificate" };
         Option<bool> quiet = new("--quiet", "-q") { Description = "print nothing on success" };
-        Command command = new("notify", "Have the proxy index an image.") { reference, proxy.Profile, proxy.Url, platform, insecure, quiet };
+        Command command = new("notify", "Have the proxy index an image.") { reference, proxy.Profile, proxy.Url, proxy.Authority, platform, insecure, quiet };
         command.SetAction(async (parse, cancellationToken) =>
         {
             IReadOnlyList<Platform> platforms = PlatformList.Parse(parse.GetValue(platform));

@@ -5,7 +5,7 @@ using Starlight.Infrastructure.Grpc.Protocol;
 
 namespace Starlight.Presentation.Cli.Commands;
 
-/// <summary><c>ctr-starlight add-proxy NAME http|https ADDRESS [USER]</c>: the password is asked for, or read from standard input when that is not a terminal, so that it shows up in no process list.</summary>
+/// <summary><c>ctr-starlight add-proxy NAME http|https ADDRESS [USER]</c>: the password or token is asked for, or read from standard input when that is not a terminal, so that it shows up in no process list.</summary>
 internal static class AddProxyCommand
 {
     public static Command Build(GlobalOptions global)
@@ -14,8 +14,10 @@ internal static class AddProxyCommand
         Argument<string> protocol = new("PROTOCOL") { Description = "http or https" };
         Argument<string> address = new("ADDRESS") { Description = "host or host:port" };
         Argument<string?> user = new("USER") { Description = "HTTP Basic user; the password is asked for or read from standard input", Arity = ArgumentArity.ZeroOrOne };
+        Option<bool> token = new("--token") { Description = "log in with a bearer token, which is asked for or read from standard input, instead of a user" };
+        Option<string> authority = new("--ca") { Description = "PEM file of the only certificate authorities to trust for this proxy [default: those that the machine trusts]", HelpName = "FILE" };
         Option<bool> quiet = new("--quiet", "-q") { Description = "print nothing on success" };
-        Command command = new("add-proxy", "Add a proxy profile, or replace the one of the same name.") { name, protocol, address, user, quiet };
+        Command command = new("add-proxy", "Add a proxy profile, or replace the one of the same name.") { name, protocol, address, user, token, authority, quiet };
         command.Aliases.Add("add");
         command.Aliases.Add("ap");
         command.SetAction(async (parse, cancellationToken) =>
@@ -27,7 +29,9 @@ internal static class AddProxyCommand
                 Protocol = parse.GetRequiredValue(protocol),
                 Address = parse.GetRequiredValue(address),
                 Username = account,
-                Password = account.Length == 0 ? "" : ReadPassword(account),
+                Password = account.Length == 0 ? "" : ReadSecret("password", $"Password for {account}: "),
+                Token = parse.GetValue(token) ? ReadSecret("token", "Token: ") : "",
+                CaFile = parse.GetValue(authority) is { Length: > 0 } file ? Path.GetFullPath(file) : "",
             };
             using GrpcChannel channel = global.Connect(parse);
             await channel.UnaryAsync(DaemonMethods.AddProxyProfile, request, default, cancellationToken);
@@ -41,14 +45,14 @@ internal static class AddProxyCommand
         return command;
     }
 
-    private static string ReadPassword(string user)
+    private static string ReadSecret(string what, string prompt)
     {
         if (Console.IsInputRedirected)
         {
-            return Console.In.ReadLine() ?? throw new FailureException(new Error("Proxy.PasswordMissing", $"no password for {user} on standard input", ErrorKind.InvalidInput));
+            return Console.In.ReadLine() ?? throw new FailureException(new Error("Proxy.PasswordMissing", $"there is no {what} on standard input: give it as the first line", ErrorKind.InvalidInput));
         }
 
-        Console.Error.Write($"Password for {user}: ");
+        Console.Error.Write(prompt);
         System.Text.StringBuilder password = new();
         while (true)
         {
@@ -71,7 +75,7 @@ internal static class AddProxyCommand
     }
 }
 
-/// <summary><c>ctr-starlight list-proxy</c>: names, endpoints and the default; never passwords.</summary>
+/// <summary><c>ctr-starlight list-proxy</c>: names, endpoints and the default; never passwords or tokens.</summary>
 internal static class ListProxyCommand
 {
     public static Command Build(GlobalOptions global)
@@ -85,8 +89,9 @@ internal static class ListProxyCommand
             GetProxyProfilesResponse response = await channel.UnaryAsync(DaemonMethods.GetProxyProfiles, new GetProxyProfilesRequest(), default, cancellationToken);
             foreach (GetProxyProfilesResponse.Types.Profile profile in response.Profiles)
             {
-                string user = profile.Username.Length == 0 ? "" : $"  (user {profile.Username})";
-                Console.WriteLine($"{(profile.IsDefault ? "*" : " ")} {profile.Name}  {profile.Protocol}://{profile.Address}{user}");
+                string login = profile.HasToken ? "  (token)" : profile.Username.Length == 0 ? "" : $"  (user {profile.Username})";
+                string authority = profile.CaFile.Length == 0 ? "" : $"  (authorities {profile.CaFile})";
+                Console.WriteLine($"{(profile.IsDefault ? "*" : " ")} {profile.Name}  {profile.Protocol}://{profile.Address}{login}{authority}");
             }
 
             return 0;

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using System.Net.Http.Headers;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using Starlight.Presentation.Proxy.Problems;
@@ -16,6 +17,12 @@ internal static class AdminCommands
     {
         Description = $"where the proxy listens (STARLIGHT_PROXY_URL) [default: http://127.0.0.1:{ProxySettings.DefaultPort}]",
         HelpName = "URL",
+    };
+
+    private static readonly Option<string> Login = new("--login")
+    {
+        Description = "USER:PASSWORD or a token of an account with the role admin; better in the environment (STARLIGHT_PROXY_LOGIN) [default: none]",
+        HelpName = "LOGIN",
     };
 
     private static readonly Option<bool> Json = new("--json") { Description = "print the proxy's answer as it is" };
@@ -50,7 +57,7 @@ internal static class AdminCommands
 
     private static Command Simple<T>(string name, string description, HttpMethod method, Func<ParseResult, string> path, Action<TextWriter, T> print, JsonTypeInfo<T> json)
     {
-        Command command = new(name, description) { Url, Json };
+        Command command = new(name, description) { Url, Login, Json };
         command.SetAction((parsed, cancellationToken) => RunAsync(parsed, method, path(parsed), print, json, cancellationToken));
         return command;
     }
@@ -71,6 +78,12 @@ internal static class AdminCommands
             // A collection may take minutes.
             using HttpClient http = new() { BaseAddress = proxy, Timeout = Timeout.InfiniteTimeSpan };
             using HttpRequestMessage request = new(method, $"/starlight/admin/{path}");
+            request.Headers.Authorization = (parsed.GetValue(Login) ?? Environment.GetEnvironmentVariable("STARLIGHT_PROXY_LOGIN")) switch
+            {
+                null or "" => null,
+                { } login when login.Contains(':', StringComparison.Ordinal) => new AuthenticationHeaderValue("Basic", Convert.ToBase64String(System.Text.Encoding.UTF8.GetBytes(login))),
+                { } token => new AuthenticationHeaderValue("Bearer", token),
+            };
             using HttpResponseMessage answer = await http.SendAsync(request, cancellationToken);
             byte[] body = await answer.Content.ReadAsByteArrayAsync(cancellationToken);
             if (!answer.IsSuccessStatusCode)

@@ -5,12 +5,14 @@ using MediatR;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Starlight.Application.Abstractions.Catalog;
 using Starlight.Application.Maintenance;
 using Starlight.Domain.Content;
 using Starlight.Domain.References;
 using Starlight.Domain.SharedKernel;
+using Starlight.Presentation.Proxy.Access;
 using Starlight.Presentation.Proxy.Problems;
 using Starlight.Presentation.Proxy.Settings;
 
@@ -25,31 +27,31 @@ namespace Starlight.Presentation.Proxy.Administration;
 /// POST   /starlight/admin/gc[?grace=HOURS]  collect garbage now
 /// GET    /starlight/admin/stats             how much is kept
 /// </code>
-/// Answered to this machine only.
+/// For accounts with the role admin; where there are no accounts, to this machine only.
 /// </summary>
 internal static class AdminEndpoints
 {
     public static void Map(IEndpointRouteBuilder routes)
     {
-        RouteGroupBuilder admin = routes.MapGroup("/starlight/admin");
+        RouteGroupBuilder admin = routes.MapGroup("/starlight/admin").RequireRole(Roles.Admin);
         admin.MapGet("/images", (HttpContext context, IMediator mediator) =>
             AnswerAsync(context, () => mediator.Send(new ListImagesQuery(), context.RequestAborted), AdminImages.Of, ProxyJson.Readable.AdminImages));
         admin.MapGet("/image", (HttpContext context, IMediator mediator, RegistryNames registries) =>
             AnswerAsync(context, () => WithReferenceAsync(context, registries, r => mediator.Send(new ShowImageQuery(r), context.RequestAborted)), AdminDetails.Of, ProxyJson.Readable.AdminDetails));
         admin.MapDelete("/image", (HttpContext context, IMediator mediator, RegistryNames registries, ILogger<GarbageCollection> logger) =>
             AnswerAsync(context, () => WithReferenceAsync(context, registries, r => DeleteAsync(mediator, r, logger, context.RequestAborted)), AdminRemoval.Of, ProxyJson.Readable.AdminRemoval));
-        admin.MapPost("/gc", (HttpContext context, IMediator mediator, GarbageSchedule schedule, ILogger<GarbageCollection> logger) =>
-            AnswerAsync(context, () => CollectAsync(context, mediator, schedule, logger), AdminGarbage.Of, ProxyJson.Readable.AdminGarbage));
+        admin.MapPost("/gc", (HttpContext context, IMediator mediator, AdminOptions options, ILogger<GarbageCollection> logger) =>
+            AnswerAsync(context, () => CollectAsync(context, mediator, options, logger), AdminGarbage.Of, ProxyJson.Readable.AdminGarbage));
         admin.MapGet("/stats", (HttpContext context, IMediator mediator) =>
             AnswerAsync(context, () => mediator.Send(new GetStatisticsQuery(), context.RequestAborted), AdminStatistics.Of, ProxyJson.Readable.AdminStatistics));
     }
 
     private static async Task AnswerAsync<T, TAnswer>(HttpContext context, Func<Task<Result<T>>> run, Func<T, TAnswer> describe, JsonTypeInfo<TAnswer> json)
     {
-        // A connection without an address is one of the test server's or a Unix socket's: local.
-        if (context.Connection.RemoteIpAddress is { } address && !IPAddress.IsLoopback(address))
+        // With accounts, the role has been checked. A connection without an address is one of the test server's or a Unix socket's: local.
+        if (context.RequestServices.GetRequiredService<AdminOptions>().LocalOnly && context.Connection.RemoteIpAddress is { } address && !IPAddress.IsLoopback(address))
         {
-            await new ProblemResult(new Error("Admin.NotLocal", "administration is only answered to the machine that the proxy runs on", ErrorKind.PermissionDenied)).ExecuteAsync(context);
+            await new ProblemResult(new Error("Admin.NotLocal", "without accounts, administration is only answered to the machine that the proxy runs on: make an account with the role admin", ErrorKind.PermissionDenied)).ExecuteAsync(context);
             return;
         }
 
@@ -82,9 +84,9 @@ internal static class AdminEndpoints
         return removed;
     }
 
-    private static async Task<Result<CollectedGarbage>> CollectAsync(HttpContext context, IMediator mediator, GarbageSchedule schedule, ILogger logger)
+    private static async Task<Result<CollectedGarbage>> CollectAsync(HttpContext context, IMediator mediator, AdminOptions options, ILogger logger)
     {
-        TimeSpan grace = schedule.Grace;
+        TimeSpan grace = options.Grace;
         if (context.Request.Query["grace"] is [{ Length: > 0 } text])
         {
             if (!double.TryParse(text, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out double hours) || hours > MaxGraceHours)

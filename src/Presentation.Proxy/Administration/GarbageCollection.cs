@@ -8,10 +8,11 @@ using Starlight.Domain.SharedKernel;
 namespace Starlight.Presentation.Proxy.Administration;
 
 /// <param name="Grace">See <see cref="CollectGarbageCommand"/>.</param>
-internal sealed record GarbageSchedule(TimeSpan Grace);
+/// <param name="LocalOnly">There are no accounts: only this machine may administer.</param>
+internal sealed record AdminOptions(TimeSpan Grace, bool LocalOnly);
 
 /// <summary>Collects garbage now and then. Proxies on one database may do so at the same time: each cleans its own disk, and the catalog keeps them apart.</summary>
-internal sealed class GarbageCollection(IServiceScopeFactory scopes, GarbageSchedule schedule, TimeProvider time, ILogger<GarbageCollection> logger) : BackgroundService
+internal sealed class GarbageCollection(IServiceScopeFactory scopes, AdminOptions options, TimeProvider time, ILogger<GarbageCollection> logger) : BackgroundService
 {
     /// <summary>Reads every image's tree once: seconds for hundreds of images. Arbitrary.</summary>
     private static readonly TimeSpan Interval = TimeSpan.FromHours(6);
@@ -22,7 +23,7 @@ internal sealed class GarbageCollection(IServiceScopeFactory scopes, GarbageSche
         while (await timer.WaitForNextTickAsync(stoppingToken))
         {
             await using AsyncServiceScope scope = scopes.CreateAsyncScope();
-            Result<CollectedGarbage> result = await scope.ServiceProvider.GetRequiredService<IMediator>().Send(new CollectGarbageCommand(schedule.Grace), stoppingToken);
+            Result<CollectedGarbage> result = await scope.ServiceProvider.GetRequiredService<IMediator>().Send(new CollectGarbageCommand(options.Grace), stoppingToken);
             if (result.IsSuccess)
             {
                 Log(logger, result.Value);

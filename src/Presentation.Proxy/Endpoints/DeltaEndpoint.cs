@@ -8,10 +8,12 @@ using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.Logging;
 using Microsoft.Net.Http.Headers;
 using Starlight.Application.Delta;
+using Starlight.Application.Telemetry;
 using Starlight.Domain.Images;
 using Starlight.Domain.References;
 using Starlight.Domain.SharedKernel;
 using Starlight.Infrastructure.Contents;
+using Starlight.Presentation.Proxy.Access;
 using Starlight.Presentation.Proxy.Problems;
 using Starlight.Presentation.Proxy.Settings;
 
@@ -34,13 +36,13 @@ internal sealed class DeltaEndpoint(IMediator mediator, RegistryNames registries
     public const string LayersHeader = "Starlight-Layers";
 
     public static void Map(IEndpointRouteBuilder routes) =>
-        routes.MapMethods("/starlight/delta", [HttpMethods.Get, HttpMethods.Head], (HttpContext context, DeltaEndpoint endpoint) => endpoint.HandleAsync(context));
+        routes.MapMethods("/starlight/delta", [HttpMethods.Get, HttpMethods.Head], (HttpContext context, DeltaEndpoint endpoint) => endpoint.HandleAsync(context)).RequireRole(Roles.Pull);
 
     /// <summary>1. read the request; 2. plan; 3. describe; 4. answer what needs no body; 5. send the finished file or follow the growing one.</summary>
     private async Task HandleAsync(HttpContext context)
     {
         // 1.
-        Result<GetDeltaQuery> query = Parse(context.Request);
+        Result<GetDeltaQuery> query = Parse(context.Request, AccountAuthentication.Of(context));
         if (!query.IsSuccess)
         {
             await new ProblemResult(query.Error).ExecuteAsync(context);
@@ -49,7 +51,8 @@ internal sealed class DeltaEndpoint(IMediator mediator, RegistryNames registries
 
         // 2.
         long started = Stopwatch.GetTimestamp();
-        Result<DeltaBundle> planned = await mediator.Send(query.Value, context.RequestAborted);
+        Result<DeltaBundle> planned = await PlanAsync(query.Value, context.RequestAborted);
+        ProxyTelemetry.PlanTime.Record(Stopwatch.GetElapsedTime(started).TotalSeconds);
         if (!planned.IsSuccess)
         {
             await new ProblemResult(planned.Error).ExecuteAsync(context);
@@ -89,10 +92,24 @@ internal sealed class DeltaEndpoint(IMediator mediator, RegistryNames registries
         }
 
         using CachedBundle bundle = bundles.OpenOrBuild(delta.Identity, (output, token) => source.WriteAsync(output, delta, token), delta.Manifests);
-        await SendAsync(context, delta.Identity, tag, bundle);
+        ProxyTelemetry.ActiveStreams.Add(1);
+        try
+        {
+            await SendAsync(context, delta.Identity, tag, bundle);
+        }
+        finally
+        {
+            ProxyTelemetry.ActiveStreams.Add(-1);
+        }
     }
 
-    private Result<GetDeltaQuery> Parse(HttpRequest request)
+    private async Task<Result<DeltaBundle>> PlanAsync(GetDeltaQuery query, CancellationToken cancellationToken)
+    {
+        using Activity? span = ProxyTelemetry.Source.StartActivity("plan delta");
+        return await mediator.Send(query, cancellationToken);
+    }
+
+    private Result<GetDeltaQuery> Parse(HttpRequest request, Account account)
     {
         Result<IReadOnlyList<ImageReference>> to = References(request, "to");
         Result<IReadOnlyList<ImageReference>> from = References(request, "from");
@@ -106,7 +123,14 @@ internal sealed class DeltaEndpoint(IMediator mediator, RegistryNames registries
             [{ } text] when int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int count) => Result<int?>.Success(count),
             var other => new Error("Delta.LayersOutOfRange", $"'{other}' is not a number of layers", ErrorKind.InvalidInput),
         };
-        return (to.Error ?? from.Error ?? platform.Error ?? layers.Error) is { } error ? error : new GetDeltaQuery(to.Value, platform.Value, from.Value, layers.Value, patch);
+        if ((to.Error ?? from.Error ?? platform.Error ?? layers.Error) is { } error)
+        {
+            return error;
+        }
+
+        return to.Value.FirstOrDefault(reference => !account.Images.Includes(reference.Name)) is { } denied
+            ? AccessErrors.ImageDenied(account, denied)
+            : new GetDeltaQuery(to.Value, platform.Value, from.Value, layers.Value, patch) { Readable = account.Images };
     }
 
     private Result<IReadOnlyList<ImageReference>> References(HttpRequest request, string parameter)
@@ -138,10 +162,12 @@ internal sealed class DeltaEndpoint(IMediator mediator, RegistryNames registries
             if (bundle.Length is not null)
             {
                 await TypedResults.Stream(bundle.OpenSeekable(), MediaType, entityTag: tag, enableRangeProcessing: true).ExecuteAsync(context);
+                ProxyTelemetry.SentBytes.Add(context.Response.ContentLength ?? 0);
                 return;
             }
 
             await bundle.CopyToAsync(context.Response.BodyWriter, offset: 0, context.RequestAborted);
+            ProxyTelemetry.SentBytes.Add(await bundle.WaitCompleteAsync(context.RequestAborted));
         }
         catch (IOException e) when (!context.RequestAborted.IsCancellationRequested)
         {

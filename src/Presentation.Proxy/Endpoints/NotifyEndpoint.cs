@@ -9,6 +9,7 @@ using Starlight.Application.Notify;
 using Starlight.Domain.Images;
 using Starlight.Domain.References;
 using Starlight.Domain.SharedKernel;
+using Starlight.Presentation.Proxy.Access;
 using Starlight.Presentation.Proxy.Problems;
 using Starlight.Presentation.Proxy.Settings;
 
@@ -22,11 +23,11 @@ internal sealed class NotifyEndpoint(IMediator mediator, RegistryNames registrie
 {
     private const string NdJson = "application/x-ndjson";
 
-    public static void Map(IEndpointRouteBuilder routes) => routes.MapPost("/starlight/notify", (HttpContext context, NotifyEndpoint endpoint) => endpoint.HandleAsync(context));
+    public static void Map(IEndpointRouteBuilder routes) => routes.MapPost("/starlight/notify", (HttpContext context, NotifyEndpoint endpoint) => endpoint.HandleAsync(context)).RequireRole(Roles.Notify);
 
     private async Task HandleAsync(HttpContext context)
     {
-        Result<NotifyImageCommand> command = Parse(context.Request);
+        Result<NotifyImageCommand> command = Parse(context.Request, AccountAuthentication.Of(context));
         if (!command.IsSuccess)
         {
             await new ProblemResult(command.Error).ExecuteAsync(context);
@@ -45,7 +46,7 @@ internal sealed class NotifyEndpoint(IMediator mediator, RegistryNames registrie
         }
     }
 
-    private Result<NotifyImageCommand> Parse(HttpRequest request)
+    private Result<NotifyImageCommand> Parse(HttpRequest request, Account account)
     {
         if (request.Query["ref"] is not [{ Length: > 0 } text])
         {
@@ -56,6 +57,11 @@ internal sealed class NotifyEndpoint(IMediator mediator, RegistryNames registrie
         if (!reference.IsSuccess)
         {
             return reference.Error;
+        }
+
+        if (!account.Images.Includes(reference.Value.Name))
+        {
+            return AccessErrors.ImageDenied(account, reference.Value);
         }
 
         List<Platform> platforms = [];

@@ -1,4 +1,6 @@
 using Microsoft.Extensions.Logging;
+using Starlight.Infrastructure.Registry;
+using Starlight.Presentation.Proxy.Access;
 
 namespace Starlight.Presentation.Proxy.Settings;
 
@@ -18,6 +20,9 @@ internal sealed record ProxySettings
     /// <summary>A week: fleets update within it, and updates are made from what workers have.</summary>
     public const int DefaultGarbageGraceHours = 7 * 24;
 
+    /// <summary>What container platforms wait before they kill (Kubernetes: terminationGracePeriodSeconds).</summary>
+    public const int DefaultShutdownSeconds = 30;
+
     public required string Host { get; init; }
 
     public required int Port { get; init; }
@@ -32,6 +37,9 @@ internal sealed record ProxySettings
 
     public required RegistryNames Registries { get; init; }
 
+    /// <summary>Logins and mirrors of registries.</summary>
+    public RegistryOptions RegistryAccess { get; init; } = new();
+
     public required long BundleCacheBytes { get; init; }
 
     /// <summary>Bytes that contents may take on disk.</summary>
@@ -40,6 +48,33 @@ internal sealed record ProxySettings
     /// <summary>How long images that no tag names and nobody asks for are kept.</summary>
     public required TimeSpan GarbageGrace { get; init; }
 
+    /// <summary>The accounts file; null: everybody may do everything.</summary>
+    public string? AccountsPath { get; init; }
+
+    /// <summary>PEM files; null: plain HTTP.</summary>
+    public TlsFiles? Tls { get; init; }
+
+    public ClientLimits Limits { get; init; } = ClientLimits.Default;
+
+    public LogFormat LogFormat { get; init; }
+
+    /// <summary>An OpenTelemetry collector is named by OTEL_EXPORTER_OTLP_ENDPOINT or OTEL_EXPORTER_OTLP_TRACES_ENDPOINT.</summary>
+    public bool ExportsTraces { get; init; }
+
+    /// <summary>Running answers get so long to finish when the proxy is told to stop; clients resume what was cut off.</summary>
+    public TimeSpan ShutdownTimeout { get; init; } = TimeSpan.FromSeconds(DefaultShutdownSeconds);
+
     /// <summary>Things to tell the operator once the log is up.</summary>
     public IReadOnlyList<string> Notes { get; init; } = [];
+}
+
+internal sealed record TlsFiles(string Certificate, string Key);
+
+internal enum LogFormat
+{
+    /// <summary>One line of text per entry, for people.</summary>
+    Text,
+
+    /// <summary>One JSON object per line, for programs.</summary>
+    Json,
 }

@@ -26,6 +26,16 @@ internal sealed record SettingsFile
         ["gc_grace_hours"] = static (file, value) => file with { GarbageGraceHours = Number(value) },
         ["store_limit"] = static (file, value) => file with { StoreLimit = Text(value) },
         ["bundle_cache_mb"] = static (file, value) => file with { BundleCacheMegabytes = Number(value) },
+        ["accounts"] = static (file, value) => file with { Accounts = Text(value) },
+        ["tls_certificate"] = static (file, value) => file with { TlsCertificate = Text(value) },
+        ["tls_key"] = static (file, value) => file with { TlsKey = Text(value) },
+        ["rate_limit"] = static (file, value) => file with { RateLimit = Number(value) },
+        ["rate_burst"] = static (file, value) => file with { RateBurst = Number(value) },
+        ["concurrent_limit"] = static (file, value) => file with { ConcurrentLimit = Number(value) },
+        ["registries"] = static (file, value) => file with { Registries = RegistrySettings.Parse(value) },
+        ["registry_logins"] = static (file, value) => file with { RegistryLogins = [.. List(value).Select(Text)] },
+        ["log_format"] = static (file, value) => file with { LogFormat = Text(value) },
+        ["shutdown_timeout"] = static (file, value) => file with { ShutdownTimeout = Number(value) },
 
         // Of earlier versions: the cache it timed has no successor that ages.
         ["cache_timeout"] = static (file, _) => file with { HasCacheTimeout = true },
@@ -50,6 +60,28 @@ internal sealed record SettingsFile
     public string? StoreLimit { get; private init; }
 
     public int? GarbageGraceHours { get; private init; }
+
+    public string? Accounts { get; private init; }
+
+    public string? TlsCertificate { get; private init; }
+
+    public string? TlsKey { get; private init; }
+
+    public int? RateLimit { get; private init; }
+
+    public int? RateBurst { get; private init; }
+
+    public int? ConcurrentLimit { get; private init; }
+
+    /// <summary>By host.</summary>
+    public IReadOnlyDictionary<string, RegistrySettings> Registries { get; private init; } = new Dictionary<string, RegistrySettings>(StringComparer.Ordinal);
+
+    public IReadOnlyList<string> RegistryLogins { get; private init; } = [];
+
+    public string? LogFormat { get; private init; }
+
+    /// <summary>Seconds.</summary>
+    public int? ShutdownTimeout { get; private init; }
 
     public bool HasCacheTimeout { get; private init; }
 

@@ -2,6 +2,8 @@ using System.Globalization;
 using Microsoft.Extensions.Logging;
 using Starlight.Domain.References;
 using Starlight.Domain.SharedKernel;
+using Starlight.Infrastructure.Registry;
+using Starlight.Presentation.Proxy.Access;
 
 namespace Starlight.Presentation.Proxy.Settings;
 
@@ -23,6 +25,14 @@ internal sealed record CommandLineSettings
     public string? Registry { get; init; }
 
     public string? StoreLimit { get; init; }
+
+    public string? Accounts { get; init; }
+
+    public string? TlsCertificate { get; init; }
+
+    public string? TlsKey { get; init; }
+
+    public string? LogFormat { get; init; }
 }
 
 /// <summary>Puts the sources together: a flag goes before the environment, that before the file, that before the default. An empty variable counts as not set.</summary>
@@ -39,18 +49,7 @@ internal static class SettingsSources
             throw Invalid($"'{registry}' is not a registry: write HOST or HOST:PORT");
         }
 
-        int megabytes = file.BundleCacheMegabytes ?? ProxySettings.DefaultBundleCacheMegabytes;
-        if (megabytes < 1)
-        {
-            throw Invalid($"'bundle_cache_mb' must be at least 1, not {megabytes}");
-        }
-
-        int graceHours = file.GarbageGraceHours ?? ProxySettings.DefaultGarbageGraceHours;
-        if (graceHours < 0)
-        {
-            throw Invalid($"'gc_grace_hours' must not be negative, not {graceHours}");
-        }
-
+        int megabytes = AtLeast(1, "bundle_cache_mb", file.BundleCacheMegabytes ?? ProxySettings.DefaultBundleCacheMegabytes);
         return new ProxySettings
         {
             Host = flags.Host ?? Variable("STARLIGHT_HOST") ?? file.Address ?? ProxySettings.DefaultHost,
@@ -59,14 +58,79 @@ internal static class SettingsSources
             DataDirectory = dataDirectory,
             Database = flags.Database ?? Variable("DB_CONNECTION_STRING") ?? file.Database ?? Path.Combine(dataDirectory, "catalog.db"),
             Registries = new RegistryNames(registry, file.DefaultRegistryAliases ?? []),
+            RegistryAccess = RegistryAccess(registry, file, environment),
             BundleCacheBytes = (long)megabytes << 20,
-            GarbageGrace = TimeSpan.FromHours(graceHours),
+            GarbageGrace = TimeSpan.FromHours(AtLeast(0, "gc_grace_hours", file.GarbageGraceHours ?? ProxySettings.DefaultGarbageGraceHours)),
             StoreLimitBytes = StoreLimit.Parse(flags.StoreLimit ?? Variable("STARLIGHT_STORE_LIMIT") ?? file.StoreLimit ?? ProxySettings.DefaultStoreLimit, dataDirectory),
+            AccountsPath = AccountsPath(flags, file, environment),
+            Tls = Tls(flags.TlsCertificate ?? Variable("STARLIGHT_TLS_CERT") ?? file.TlsCertificate, flags.TlsKey ?? Variable("STARLIGHT_TLS_KEY") ?? file.TlsKey),
+            Limits = new ClientLimits(
+                AtLeast(0, "rate_limit", file.RateLimit ?? ClientLimits.Default.RequestsPerSecond),
+                AtLeast(1, "rate_burst", file.RateBurst ?? ClientLimits.Default.Burst),
+                AtLeast(0, "concurrent_limit", file.ConcurrentLimit ?? ClientLimits.Default.Concurrent)),
+            LogFormat = Format(flags.LogFormat ?? Variable("LOG_FORMAT") ?? file.LogFormat),
+            ExportsTraces = (Variable("OTEL_EXPORTER_OTLP_ENDPOINT") ?? Variable("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")) is not null,
+            ShutdownTimeout = TimeSpan.FromSeconds(AtLeast(0, "shutdown_timeout", file.ShutdownTimeout ?? ProxySettings.DefaultShutdownSeconds)),
             Notes = file.HasCacheTimeout ? ["cache_timeout in the configuration file has no effect any more: remove it"] : [],
         };
 
-        string? Variable(string name) => environment(name) is { Length: > 0 } value ? value : null;
+        string? Variable(string name) => SettingsSources.Variable(environment, name);
     }
+
+    /// <summary>Just the accounts file and the default registry, for the commands that edit accounts beside a running proxy.</summary>
+    public static (string? Path, string DefaultRegistry) Accounts(CommandLineSettings flags, Func<string, string?> environment)
+    {
+        SettingsFile file = SettingsFile.Read(flags.Config ?? Variable(environment, "STARLIGHT_PROXY_CONFIG"));
+        return (AccountsPath(flags, file, environment), Variable(environment, "REGISTRY") ?? file.DefaultRegistry ?? ImageReference.DefaultRegistry);
+    }
+
+    private static string? Variable(Func<string, string?> environment, string name) => environment(name) is { Length: > 0 } value ? value : null;
+
+    private static string? AccountsPath(CommandLineSettings flags, SettingsFile file, Func<string, string?> environment) =>
+        (flags.Accounts ?? Variable(environment, "STARLIGHT_ACCOUNTS") ?? file.Accounts) is { Length: > 0 } path ? Path.GetFullPath(path) : null;
+
+    /// <summary>A login in the environment is the default registry's: it has room for one.</summary>
+    private static RegistryOptions RegistryAccess(string defaultRegistry, SettingsFile file, Func<string, string?> environment)
+    {
+        Dictionary<string, RegistryCredential> credentials = file.Registries.Where(r => r.Value.Username is not null)
+            .ToDictionary(r => r.Key, r => new RegistryCredential(r.Value.Username!, r.Value.Password!), StringComparer.Ordinal);
+        switch (Variable(environment, "STARLIGHT_REGISTRY_USERNAME"), Variable(environment, "STARLIGHT_REGISTRY_PASSWORD"))
+        {
+            case ({ } username, { } password):
+                credentials[defaultRegistry] = new RegistryCredential(username, password);
+                break;
+            case (null, null):
+                break;
+            default:
+                throw Invalid("STARLIGHT_REGISTRY_USERNAME and STARLIGHT_REGISTRY_PASSWORD go together: set both or neither");
+        }
+
+        return new RegistryOptions
+        {
+            DefaultRegistry = defaultRegistry,
+            Credentials = credentials,
+            SecretDirectories = file.Registries.Where(r => r.Value.Secret is not null).ToDictionary(r => r.Key, r => r.Value.Secret!, StringComparer.Ordinal),
+            LoginFiles = file.RegistryLogins,
+            LoginText = Variable(environment, "DOCKER_AUTH_CONFIG"),
+            Mirrors = file.Registries.Where(r => r.Value.Mirrors.Count > 0).ToDictionary(r => r.Key, r => r.Value.Mirrors, StringComparer.Ordinal),
+        };
+    }
+
+    private static TlsFiles? Tls(string? certificate, string? key) => (certificate, key) switch
+    {
+        (null, null) => null,
+        (not null, not null) => new TlsFiles(Path.GetFullPath(certificate), Path.GetFullPath(key)),
+        _ => throw Invalid("TLS needs both a certificate and its key: name two PEM files with --tls-cert and --tls-key"),
+    };
+
+    private static LogFormat Format(string? text) => text switch
+    {
+        null or "text" => LogFormat.Text,
+        "json" => LogFormat.Json,
+        _ => throw Invalid($"'{text}' is not a log format: write text or json"),
+    };
+
+    private static int AtLeast(int least, string key, int value) => value >= least ? value : throw Invalid($"'{key}' must be at least {least}, not {value}");
 
     /// <summary>0 lets the system choose, which tests use.</summary>
     private static int Port(string? text)

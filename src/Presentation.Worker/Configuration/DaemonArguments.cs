@@ -23,11 +23,13 @@ internal sealed class DaemonArguments
     private readonly Option<string> _earlyStart = new("--early-start") { Description = "auto, on or off: containers start while content is arriving [env STARLIGHT_EARLY_START; default auto: where it works]" };
     private readonly Option<string[]> _proxy = new("--proxy", "-p") { Description = "name,protocol,address[,user,password]; may be repeated; never written to the configuration", AllowMultipleArgumentsPerToken = false };
 
+    private readonly Option<string> _proxyCa = new("--proxy-ca") { Description = "PEM file of the certificate authorities of https proxies whose profile names none [env STARLIGHT_PROXY_CA; default: those that the machine trusts]" };
+
     public RootCommand Build(Func<DaemonSettings, DaemonConfigFile, CancellationToken, Task<int>> run)
     {
         RootCommand root = new("Starlight's worker daemon: containerd snapshotter, object store and pulls.")
         {
-            _config, _logLevel, _metadata, _socket, _daemon, _containerd, _namespace, _defaultProxy, _fsRoot, _id, _mountMode, _erofs, _earlyStart, _proxy,
+            _config, _logLevel, _metadata, _socket, _daemon, _containerd, _namespace, _defaultProxy, _fsRoot, _id, _mountMode, _erofs, _earlyStart, _proxy, _proxyCa,
         };
         root.SetAction(async (parse, cancellationToken) =>
         {
@@ -48,7 +50,7 @@ internal sealed class DaemonArguments
     private (DaemonSettings Settings, DaemonConfigFile File) Resolve(ParseResult parse)
     {
         string path = parse.GetValue(_config) ?? Environment.GetEnvironmentVariable("STARLIGHT_DAEMON_CONFIG") ?? DaemonSettings.DefaultConfigPath;
-        DaemonConfigFile config = DaemonConfigFile.Open(path, [.. (parse.GetValue(_proxy) ?? []).Select(ParseProxy)], parse.GetValue(_defaultProxy));
+        DaemonConfigFile config = DaemonConfigFile.Open(path, [.. (parse.GetValue(_proxy) ?? []).Select(ParseProxy)], parse.GetValue(_defaultProxy), parse.GetValue(_proxyCa) ?? Environment.GetEnvironmentVariable("STARLIGHT_PROXY_CA"));
         DaemonFile file = config.File;
         if (file.DaemonType is not (null or "unix"))
         {

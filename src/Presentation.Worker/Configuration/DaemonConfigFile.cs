@@ -17,6 +17,7 @@ internal sealed class DaemonConfigFile : IProxyProfiles
     private readonly List<ProxyProfile> _profiles = [];
     private DaemonFile _file;
     private string? _default;
+    private string? _authority;
 
     private DaemonConfigFile(string path, DaemonFile file)
     {
@@ -41,8 +42,9 @@ internal sealed class DaemonConfigFile : IProxyProfiles
     /// <param name="path">Where it is or shall be.</param>
     /// <param name="extraProfiles">From flags; they win over the file's of the same name.</param>
     /// <param name="defaultProfile">From a flag, or null for the file's choice.</param>
+    /// <param name="authority">From flag or environment: certificate authorities of the HTTPS profiles that name none; null for the file's choice.</param>
     /// <exception cref="FailureException"><c>Config.Unreadable</c>, <c>Config.Malformed</c>, <c>Config.Unwritable</c>.</exception>
-    public static DaemonConfigFile Open(string path, IReadOnlyList<ProxyProfile> extraProfiles, string? defaultProfile)
+    public static DaemonConfigFile Open(string path, IReadOnlyList<ProxyProfile> extraProfiles, string? defaultProfile, string? authority = null)
     {
         DaemonConfigFile config;
         if (System.IO.File.Exists(path))
@@ -55,21 +57,22 @@ internal sealed class DaemonConfigFile : IProxyProfiles
             config.Write();
         }
 
+        config._authority = (authority ?? config._file.ProxyCa) is { Length: > 0 } named ? Path.GetFullPath(named) : null;
         foreach ((string name, ProxyEntry entry) in config._file.Configs ?? [])
         {
-            Result<ProxyProfile> profile = ProxyProfile.Create(name, entry.Protocol, entry.Address, entry.Username, entry.Password);
+            Result<ProxyProfile> profile = ProxyProfile.Create(name, entry.Protocol, entry.Address, entry.Username, entry.Password, entry.Token, entry.CaFile);
             if (!profile.IsSuccess)
             {
                 throw new FailureException(new Error("Config.Malformed", $"{path}: configs.{name}: {profile.Error.Message}", ErrorKind.InvalidInput));
             }
 
-            config._profiles.Add(profile.Value);
+            config._profiles.Add(profile.Value.OrAuthority(config._authority));
         }
 
         foreach (ProxyProfile profile in extraProfiles)
         {
             config._profiles.RemoveAll(p => p.Name == profile.Name);
-            config._profiles.Add(profile);
+            config._profiles.Add(profile.OrAuthority(config._authority));
         }
 
         config._default = defaultProfile ?? config._file.DefaultProxy ?? config._profiles.FirstOrDefault()?.Name;
@@ -118,6 +121,8 @@ internal sealed class DaemonConfigFile : IProxyProfiles
                     Address = profile.Endpoint.Authority + profile.Endpoint.AbsolutePath.TrimEnd('/'),
                     Username = profile.User,
                     Password = profile.Password,
+                    Token = profile.Token,
+                    CaFile = profile.AuthorityFile,
                 },
             };
             DaemonFile before = _file;
@@ -133,7 +138,7 @@ internal sealed class DaemonConfigFile : IProxyProfiles
             }
 
             _profiles.RemoveAll(p => p.Name == profile.Name);
-            _profiles.Add(profile);
+            _profiles.Add(profile.OrAuthority(_authority));
             _default ??= profile.Name;
         }
     }

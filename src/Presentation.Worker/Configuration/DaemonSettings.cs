@@ -49,6 +49,10 @@ internal sealed record DaemonFile
     [JsonPropertyName("early_start")]
     public string? EarlyStart { get; init; }
 
+    /// <summary>PEM file of the certificate authorities of every proxy that has no <c>ca_file</c> of its own.</summary>
+    [JsonPropertyName("proxy_ca")]
+    public string? ProxyCa { get; init; }
+
     [JsonPropertyName("configs")]
     public Dictionary<string, ProxyEntry>? Configs { get; init; }
 
@@ -71,6 +75,13 @@ internal sealed record ProxyEntry
 
     [JsonPropertyName("password")]
     public string? Password { get; init; }
+
+    [JsonPropertyName("token")]
+    public string? Token { get; init; }
+
+    /// <summary>PEM file of the only certificate authorities to trust.</summary>
+    [JsonPropertyName("ca_file")]
+    public string? CaFile { get; init; }
 }
 
 [JsonSerializable(typeof(DaemonFile))]

@@ -69,7 +69,8 @@ internal sealed class DaemonService(IMediator mediator, DaemonSettings settings,
 
     private async Task<AddProxyProfileResponse> AddProfileAsync(AddProxyProfileRequest request, CancellationToken cancellationToken)
     {
-        ProxyProfile profile = ProxyProfile.Create(request.Name, request.Protocol, request.Address, request.Username, request.Password).Value;
+        ProxyProfile profile = ProxyProfile.Create(
+            request.Name, request.Protocol, request.Address, request.Username, request.Password, request.Token, request.CaFile).Value;
         (await mediator.Send(new AddProxyProfileCommand(profile), cancellationToken)).ThrowIfFailure();
         return new AddProxyProfileResponse();
     }
@@ -85,6 +86,8 @@ internal sealed class DaemonService(IMediator mediator, DaemonSettings settings,
             Address = p.Endpoint.Authority + p.Endpoint.AbsolutePath.TrimEnd('/'),
             IsDefault = p.Name == list.DefaultName,
             Username = p.User ?? "",
+            HasToken = p.Token is not null,
+            CaFile = p.AuthorityFile ?? "",
         }));
         return response;
     }

@@ -73,6 +73,18 @@ public sealed class MissingTreeTests
     }
 
     [Fact]
+    public async Task Attach_WhenTheProfileIsGone_AsksTheDefault()
+    {
+        ProxyProfile other = ProxyProfile.Create("other", "http", "elsewhere", null, null).Value;
+        _profiles.Find("p").Returns(new Error("Proxy.ProfileUnknown", "gone", ErrorKind.NotFound));
+        _profiles.Find(null).Returns(other);
+
+        (await AttachAsync()).IsSuccess.ShouldBeTrue();
+
+        await _proxies.Received(1).RequestDeltaAsync(other, Arg.Any<DeltaRequest>(), Arg.Any<CancellationToken>());
+    }
+
+    [Fact]
     public async Task Attach_WhenTheProxyIsAway_SaysWhatIsMissing()
     {
         _proxies.RequestDeltaAsync(default!, default!, default).ThrowsAsyncForAnyArgs(new FailureException(new Error("Proxy.Unreachable", "the proxy p cannot be reached", ErrorKind.Unavailable)));

@@ -140,6 +140,48 @@ public sealed class PullImagesTests
     }
 
     [Fact]
+    public async Task Handle_WhenAnotherPullHasTheImageToo_FailureLeavesItThatPull()
+    {
+        Error cause = new("Bundle.Corrupt", "damaged", ErrorKind.DataCorrupt);
+        _received.SetResult(cause);
+        _namespace.FindImageAsync(default!, default).ReturnsForAnyArgs(new ContainerImage(Wanted.ToString(), Target(), new Dictionary<string, string>()));
+        _reception.Claim(default!).ReturnsForAnyArgs(true);
+
+        await Should.ThrowAsync<FailureException>(() => PullAsync(wait: true));
+
+        await _namespace.DidNotReceiveWithAnyArgs().DeleteImageAsync(default!, default, default);
+        await _namespace.DidNotReceiveWithAnyArgs().SetImageAsync(default!, default);
+        await _reception.Received().AbandonAsync();
+    }
+
+    [Fact]
+    public async Task Handle_WhenTheOtherPullOfTheImageFailedBefore_FailureTakesTheImageBack()
+    {
+        _received.SetResult(new Error("Bundle.Corrupt", "damaged", ErrorKind.DataCorrupt));
+        _namespace.FindImageAsync(default!, default).ReturnsForAnyArgs(new ContainerImage(Wanted.ToString(), Target(), new Dictionary<string, string>()));
+        _reception.Claim(default!).ReturnsForAnyArgs(true, false);
+
+        await Should.ThrowAsync<FailureException>(() => PullAsync(wait: true));
+
+        await _namespace.Received().DeleteImageAsync(Wanted.ToString(), true, Arg.Any<CancellationToken>());
+    }
+
+    [Fact]
+    public async Task Handle_WhenTheSnapshotsAreMade_SettlesBeforeSurplusIsFreed()
+    {
+        Provided(false);
+        _provided.ReleaseAsync(default!, default).ReturnsForAnyArgs(_ =>
+        {
+            _reception.Received().Settle();
+            return Task.CompletedTask;
+        });
+
+        (await PullAsync()).IsSuccess.ShouldBeTrue();
+
+        await _provided.ReceivedWithAnyArgs().ReleaseAsync(default!, default);
+    }
+
+    [Fact]
     public async Task Handle_WhenContainerdIsDown_FetchesNothing()
     {
         _containerd.RequireSnapshotterAsync(default!, default).ThrowsAsyncForAnyArgs(new FailureException(new Error("Containerd.NotRunning", "down", ErrorKind.Unavailable)));

@@ -58,7 +58,7 @@ public sealed class ContentTests(ContainerdFixture containerd)
     [Fact]
     public async Task PutBlob_WhenSeveralWriteTheSameAtOnce_AllSucceed()
     {
-        ContainerdClient client = await containerd.NewNamespaceAsync();
+        await using ContainerdLease client = await (await containerd.NewNamespaceAsync()).BeginLeaseAsync(TimeSpan.FromHours(1), CancellationToken.None);
         (Descriptor blob, byte[] content) = Blob.Random(2_000_000, seed: 4);
 
         await Task.WhenAll(Enumerable.Range(0, 8).Select(i =>

@@ -54,6 +54,47 @@ public sealed class DockerCredentialsTests : IDisposable
         (await new DockerCredentials(options).FindAsync("registry.example", CancellationToken.None))!.Username.ShouldBe("carol");
     }
 
+    [Theory]
+    [InlineData(".dockerconfigjson")]
+    [InlineData("config.json")]
+    public async Task Find_InAMountedSecret_FollowsItsRotation(string name)
+    {
+        string secret = Directory.CreateDirectory(Path.Combine(_directory, "secret")).FullName;
+        DockerCredentials credentials = new(new RegistryOptions { DockerConfigDirectory = _directory, LoginFiles = [Path.Combine(_directory, "none"), secret] });
+        Write($$"""{"auths":{"registry.example":{"auth":"{{Base64("bob:from-docker")}}"} } }""");
+        (await credentials.FindAsync("registry.example", CancellationToken.None))!.Password.ShouldBe("from-docker");
+
+        foreach (string password in new[] { "first", "second" })
+        {
+            await File.WriteAllTextAsync(Path.Combine(secret, name), $$"""{"auths":{"registry.example":{"auth":"{{Base64("bob:" + password)}}"} } }""");
+            (await credentials.FindAsync("registry.example", CancellationToken.None))!.Password.ShouldBe(password);
+        }
+    }
+
+    [Fact]
+    public async Task Find_InASecretOfUsernameAndPassword_IsForItsRegistryOnly()
+    {
+        string secret = Directory.CreateDirectory(Path.Combine(_directory, "secret")).FullName;
+        await File.WriteAllTextAsync(Path.Combine(secret, "username"), "bob\n");
+        await File.WriteAllTextAsync(Path.Combine(secret, "password"), "p w\n");
+        RegistryOptions options = new() { DockerConfigDirectory = _directory, SecretDirectories = new Dictionary<string, string>(StringComparer.Ordinal) { ["registry.example"] = secret } };
+
+        RegistryLogin? login = await new DockerCredentials(options).FindAsync("registry.example", CancellationToken.None);
+
+        (login!.Username, login.Password).ShouldBe(("bob", "p w"));
+        (await new DockerCredentials(options).FindAsync("other.example", CancellationToken.None)).ShouldBeNull();
+        File.Delete(Path.Combine(secret, "password"));
+        (await FailureOfAsync(() => new DockerCredentials(options).FindAsync("registry.example", CancellationToken.None))).Message.ShouldContain(secret);
+    }
+
+    [Fact]
+    public async Task Find_InTheEnvironmentsText_IsFound()
+    {
+        RegistryOptions options = new() { DockerConfigDirectory = _directory, LoginText = $$"""{"auths":{"registry.example":{"auth":"{{Base64("bob:pw")}}"} } }""" };
+
+        (await new DockerCredentials(options).FindAsync("registry.example", CancellationToken.None))!.Password.ShouldBe("pw");
+    }
+
     [Fact]
     public async Task Find_IdentityToken_IsARefreshToken()
     {

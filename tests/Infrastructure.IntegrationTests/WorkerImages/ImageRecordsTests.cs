@@ -49,7 +49,7 @@ public sealed class ImageRecordsTests : IDisposable
         using ImageRecords records = Open();
         TreeRecord tree = new([Chain], Digest.Of("filesystem"u8), Complete: false, 5);
 
-        Should.Throw<Microsoft.Data.Sqlite.SqliteException>(() =>
+        Should.Throw<FailureException>(() =>
             records.Add([tree], [new ImageRecord("reg/app:1", Digest.Of("manifest"u8), Digest.Of("another"u8), "proxy", "linux/amd64", 7)], []));
 
         records.Trees().ShouldBeEmpty();
@@ -123,7 +123,7 @@ public sealed class ImageRecordsTests : IDisposable
     {
         File.WriteAllText(_scratch["images.db"], new string('x', 5000));
 
-        Should.Throw<FailureException>(Open).Error.ShouldSatisfyAllConditions(e => e.Code.ShouldBe("Images.DatabaseUnusable"), e => e.Message.ShouldContain("images.db"));
+        Should.Throw<FailureException>(Open).Error.ShouldSatisfyAllConditions(e => e.Code.ShouldBe("Images.DatabaseDamaged"), e => e.Message.ShouldContain("images.db"));
     }
 
     [Fact]

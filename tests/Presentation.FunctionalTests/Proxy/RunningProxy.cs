@@ -12,6 +12,7 @@ namespace Starlight.Presentation.FunctionalTests.Proxy;
 public sealed class RunningProxy : IAsyncDisposable
 {
     private readonly ScratchDirectory _data = new();
+    private readonly ScratchDirectory _config = new();
     private WebApplication? _app;
 
     public HttpClient Http { get; private set; } = null!;
@@ -20,15 +21,17 @@ public sealed class RunningProxy : IAsyncDisposable
 
     public string DataDirectory => _data.Path;
 
-    /// <summary>From the next start on.</summary>
-    public string? StoreLimit { get; set; }
+    /// <summary>Flags beside address, port and data directory; taken at each start.</summary>
+    internal CommandLineSettings Flags { get; set; } = new();
 
-    /// <summary>From the next start on; null for a file in the data directory.</summary>
-    public string? Database { get; set; }
+    /// <summary>The configuration file's content; taken at each start.</summary>
+    internal string Config { get; set; } = "{}";
 
-    public static async Task<RunningProxy> StartAsync(string? storeLimit = null, string? database = null)
+    public static Task<RunningProxy> StartAsync(string? storeLimit = null, string? database = null) => StartAsync(new CommandLineSettings { StoreLimit = storeLimit, Database = database });
+
+    internal static async Task<RunningProxy> StartAsync(CommandLineSettings flags, string config = "{}")
     {
-        RunningProxy proxy = new() { StoreLimit = storeLimit, Database = database };
+        RunningProxy proxy = new() { Flags = flags, Config = config };
         await proxy.RestartAsync();
         return proxy;
     }
@@ -37,7 +40,8 @@ public sealed class RunningProxy : IAsyncDisposable
     public async Task RestartAsync()
     {
         await StopAsync();
-        ProxySettings settings = SettingsSources.Resolve(new CommandLineSettings { Host = "127.0.0.1", Port = "0", DataDirectory = _data.Path, LogLevel = "error", StoreLimit = StoreLimit, Database = Database }, _ => null);
+        await File.WriteAllTextAsync(_config["proxy.json"], Config);
+        ProxySettings settings = SettingsSources.Resolve(Flags with { Config = _config["proxy.json"], Host = "127.0.0.1", Port = "0", DataDirectory = _data.Path, LogLevel = "error" }, _ => null);
         _app = ProxyHost.Build(settings);
         await _app.StartAsync();
         Address = new Uri(ProxyHost.AddressOf(_app));
@@ -69,6 +73,7 @@ public sealed class RunningProxy : IAsyncDisposable
     {
         await StopAsync();
         _data.Dispose();
+        _config.Dispose();
     }
 
     private async Task StopAsync()

@@ -81,6 +81,13 @@ public sealed class SettingsTests : IDisposable
     [InlineData("""{"default_registry": "a b"}""", "'a b' is not a registry")]
     [InlineData("""{"default_registry_alias": "x"}""", "must be a list")]
     [InlineData("""{"bundle_cache_mb": 0}""", "at least 1")]
+    [InlineData("""{"tls_key": "key.pem"}""", "both a certificate and its key")]
+    [InlineData("""{"log_format": "xml"}""", "'xml' is not a log format")]
+    [InlineData("""{"rate_limit": -1}""", "'rate_limit' must be at least 0")]
+    [InlineData("""{"registries": {"r.example": {"user": "x"}}}""", "the key 'user'")]
+    [InlineData("""{"registries": {"r.example": {"username": "x"}}}""", "username and password")]
+    [InlineData("""{"registries": {"https://r.example": {}}}""", "not a registry")]
+    [InlineData("""{"registries": {"r.example": {"mirrors": ["m.example/path"]}}}""", "'m.example/path'")]
     [InlineData("""{"port": """, "not JSON")]
     [InlineData("[]", "not a JSON object")]
     public void Resolve_WhenFileIsWrong_SaysWhat(string json, string message)
@@ -89,6 +96,24 @@ public sealed class SettingsTests : IDisposable
 
         failure.Error.Code.ShouldBe("Config.Malformed");
         failure.Message.ShouldContain(message);
+    }
+
+    [Fact]
+    public void Resolve_LoginsAndMirrorsOfRegistries_ComeFromFileAndEnvironment()
+    {
+        string config = Write("""
+            { "default_registry": "own.example:5000",
+              "registries": { "a.example": { "username": "u", "password": "p", "mirrors": ["m.example", "http://n.example:5000"] }, "b.example": { "secret": "/run/secrets/b" } },
+              "registry_logins": ["/run/secrets/pull"] }
+            """);
+        Dictionary<string, string?> environment = new() { ["STARLIGHT_REGISTRY_USERNAME"] = "e", ["STARLIGHT_REGISTRY_PASSWORD"] = "s", ["DOCKER_AUTH_CONFIG"] = "{}" };
+
+        Infrastructure.Registry.RegistryOptions access = SettingsSources.Resolve(new CommandLineSettings { Config = config }, name => environment.GetValueOrDefault(name)).RegistryAccess;
+
+        access.Credentials.ToDictionary(c => c.Key, c => $"{c.Value.Username}:{c.Value.Password}").ShouldBe(new Dictionary<string, string> { ["a.example"] = "u:p", ["own.example:5000"] = "e:s" }, ignoreOrder: true);
+        access.SecretDirectories.ShouldBe(new Dictionary<string, string> { ["b.example"] = "/run/secrets/b" });
+        access.Mirrors["a.example"].ShouldBe(["m.example", "http://n.example:5000"]);
+        (access.LoginFiles.ShouldHaveSingleItem(), access.LoginText).ShouldBe(("/run/secrets/pull", "{}"));
     }
 
     [Fact]

@@ -23,4 +23,7 @@ public interface IImageQueries
     Task<IReadOnlyDictionary<Platform, NamedImage>> FindByDigestAsync(Digest manifestOrIndex, CancellationToken cancellationToken);
 
     Task<IndexedIndex?> FindIndexAsync(Digest index, CancellationToken cancellationToken);
+
+    /// <summary>The repositories, as <c>registry/repository</c>, that the image was ever notified in, by tag or digest.</summary>
+    Task<IReadOnlyList<string>> FindRepositoriesAsync(Digest manifest, CancellationToken cancellationToken);
 }

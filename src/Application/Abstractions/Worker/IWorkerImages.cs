@@ -32,7 +32,7 @@ public sealed record ChainSource(string ProxyProfile, ImageReference Image, Plat
 /// <param name="Building">Everything has arrived and is being made into directory trees, where this worker needs them.</param>
 public readonly record struct ReceptionProgress(long ReceivedBytes, long TotalBytes, int ContentsDone, int ContentsTotal, bool Building = false);
 
-/// <summary>Contents of a bundle being received in the background; it outlives the pull that began it.</summary>
+/// <summary>One pull's part in contents that are received in the background. The reception outlives the pulls that began and joined it.</summary>
 public interface IImageReception
 {
     ReceptionProgress Progress { get; }
@@ -48,7 +48,16 @@ public interface IImageReception
     /// </summary>
     Task<Result> Completion { get; }
 
-    /// <summary>Stops receiving and removes what only this reception brought. For pulls that fail half-way.</summary>
+    /// <summary>
+    /// The pull has its snapshots, or leaves them to containerd: from now on the images live as long as those. Until then nothing of them is freed, whoever removes an image of the same
+    /// layers. Repeating it does nothing.
+    /// </summary>
+    void Settle();
+
+    /// <summary>Says that this pull registers an image under a name; true if another pull that uses the same reception, and has not abandoned it, did so too.</summary>
+    bool Claim(string name);
+
+    /// <summary>For pulls that fail half-way: if no other pull uses the reception, stops it and removes what only it brought. Settles.</summary>
     Task AbandonAsync();
 }
 

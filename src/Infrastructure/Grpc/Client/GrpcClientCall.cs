@@ -172,7 +172,7 @@ internal sealed class GrpcClientCall<TResponse> : IAsyncDisposable
         {
             HttpRequestException { HttpRequestError: HttpRequestError.InvalidResponse or HttpRequestError.HttpProtocolError or HttpRequestError.VersionNegotiationError } =>
                 new FailureException(_channel.Peer.NotGrpc(_channel.Address, e.Message), e),
-            HttpRequestException or IOException => new FailureException(_channel.Peer.ConnectionLost(_channel.Address, (e.InnerException ?? e).Message), e),
+            HttpRequestException or IOException or SocketException => new FailureException(_channel.Peer.ConnectionLost(_channel.Address, (e.InnerException ?? e).Message), e),
             _ => e,
         };
     }

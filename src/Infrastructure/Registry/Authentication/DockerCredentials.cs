@@ -6,13 +6,19 @@ using Starlight.Domain.SharedKernel;
 namespace Starlight.Infrastructure.Registry.Authentication;
 
 /// <summary>
-/// Finds the login for a registry: the options' own table, then Docker's <c>config.json</c> in Docker's order: <c>credHelpers</c>, <c>credsStore</c>, <c>auths</c>
-/// (docs.docker.com/reference/cli/docker/login). The file is read each time, so a new <c>docker login</c> works without a restart.
+/// Finds the login for a registry: the options' own table, their secret directories and login files, then Docker's <c>config.json</c>; in such a file in Docker's order:
+/// <c>credHelpers</c>, <c>credsStore</c>, <c>auths</c> (docs.docker.com/reference/cli/docker/login). Files are read each time, so a new <c>docker login</c> or a
+/// rotated secret works without a restart: a login is looked for whenever a token has expired or the registry has answered 401.
 /// </summary>
 internal sealed class DockerCredentials(RegistryOptions options)
 {
     /// <summary>Docker Hub's key has been this address since the first version of its protocol.</summary>
     private const string DockerHubKey = "https://index.docker.io/v1/";
+
+    private const string DockerName = "config.json";
+
+    /// <summary>The key, and so the file, of a secret of type <c>kubernetes.io/dockerconfigjson</c>.</summary>
+    private const string KubernetesName = ".dockerconfigjson";
 
     /// <returns>Null if there is none: requests are anonymous.</returns>
     public async Task<RegistryLogin?> FindAsync(string registry, CancellationToken cancellationToken)
@@ -25,7 +31,50 @@ internal sealed class DockerCredentials(RegistryOptions options)
             }
         }
 
-        string path = Path.Combine(ConfigDirectory(), "config.json");
+        foreach ((string host, string directory) in options.SecretDirectories)
+        {
+            if (HostOf(host) == HostOf(registry))
+            {
+                return await FromSecretAsync(directory, cancellationToken);
+            }
+        }
+
+        foreach (string given in options.LoginFiles)
+        {
+            string file = !Directory.Exists(given) ? given : File.Exists(Path.Combine(given, KubernetesName)) ? Path.Combine(given, KubernetesName) : Path.Combine(given, DockerName);
+            if (await FromFileAsync(file, registry, cancellationToken) is { } login)
+            {
+                return login;
+            }
+        }
+
+        if (options.LoginText is { } text && await FromTextAsync("DOCKER_AUTH_CONFIG", Encoding.UTF8.GetBytes(text), registry, cancellationToken) is { } fromText)
+        {
+            return fromText;
+        }
+
+        return await FromFileAsync(Path.Combine(ConfigDirectory(), DockerName), registry, cancellationToken);
+    }
+
+    private static async Task<RegistryLogin> FromSecretAsync(string directory, CancellationToken cancellationToken)
+    {
+        string path = directory;
+        try
+        {
+            string username = await File.ReadAllTextAsync(path = Path.Combine(directory, "username"), cancellationToken);
+            string password = await File.ReadAllTextAsync(path = Path.Combine(directory, "password"), cancellationToken);
+
+            // Editors and echo end files with a line feed; no user name or password does.
+            return new RegistryLogin { Username = username.TrimEnd('\r', '\n'), Password = password.TrimEnd('\r', '\n'), Origin = directory };
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw Failure(path, e.Message, e);
+        }
+    }
+
+    private static async Task<RegistryLogin?> FromFileAsync(string path, string registry, CancellationToken cancellationToken)
+    {
         byte[] raw;
         try
         {
@@ -40,6 +89,11 @@ internal sealed class DockerCredentials(RegistryOptions options)
             throw Failure(path, e.Message, e);
         }
 
+        return await FromTextAsync(path, raw, registry, cancellationToken);
+    }
+
+    private static async Task<RegistryLogin?> FromTextAsync(string path, byte[] raw, string registry, CancellationToken cancellationToken)
+    {
         using JsonDocument document = Parse(path, raw);
         JsonElement root = document.RootElement;
         string? helper = Lookup(Section(root, "credHelpers"), registry) is { ValueKind: JsonValueKind.String } own

@@ -1,0 +1,201 @@
+using System.Net;
+using System.Net.Http.Headers;
+using System.Text;
+using Microsoft.Extensions.Logging.Abstractions;
+using Starlight.Presentation.Proxy.Access;
+using Starlight.Presentation.Proxy.Settings;
+using Starlight.TestKit;
+
+namespace Starlight.Presentation.FunctionalTests.Proxy;
+
+/// <summary>Who may do what at a proxy with accounts.</summary>
+public sealed class AccessTests : IAsyncLifetime
+{
+    /// <summary>Cheap hashes: the cost of real ones is not what these tests are about.</summary>
+    private const int Iterations = 10_000;
+
+    private const string Token = "slp_of-the-build-machine";
+
+    private readonly ScratchDirectory _directory = new();
+    private RegistryServer _registry = null!;
+    private RunningProxy _proxy = null!;
+
+    private string AccountsPath => _directory["accounts.json"];
+
+    public async Task InitializeAsync()
+    {
+        Requirements.Program("docker-registry");
+        _registry = await RegistryServer.StartAsync();
+        WriteAccounts(
+            Entry("edge", "secret", [Roles.Pull]),
+            Entry("team", "secret", [Roles.Pull, Roles.Notify]) with { Images = [$"{_registry.Host}/team/*"] },
+            Entry("root", "secret", [Roles.Admin]),
+            new AccountEntry { Name = "build", Roles = [Roles.Notify], Token = AccessToken.DigestOf(Token) });
+        _proxy = await RunningProxy.StartAsync(new CommandLineSettings { Accounts = AccountsPath });
+    }
+
+    public async Task DisposeAsync()
+    {
+        await _proxy.DisposeAsync();
+        await _registry.DisposeAsync();
+        _directory.Dispose();
+    }
+
+    [Theory]
+    [InlineData(null, 401, "Access.CredentialsMissing")]
+    [InlineData("Basic edge:wrong", 401, "Access.CredentialsWrong")]
+    [InlineData("Basic nobody:secret", 401, "Access.CredentialsWrong")]
+    [InlineData("Basic build:secret", 401, "Access.CredentialsWrong")]
+    [InlineData("Bearer nonsense", 401, "Access.CredentialsWrong")]
+    [InlineData("Digest nonsense", 401, "Access.CredentialsWrong")]
+    [InlineData("Bearer " + Token, 403, "Access.RoleMissing")]
+    [InlineData("Basic edge:secret", 404, "Image.NotIndexed")]
+    [InlineData("Basic root:secret", 404, "Image.NotIndexed")]
+    [InlineData("Basic team:secret", 403, "Access.ImageDenied")]
+    public async Task Delta_ForEachKindOfLogin_IsAllowedOrRefused(string? login, int status, string code)
+    {
+        using HttpResponseMessage answer = await SendAsync(HttpMethod.Get, $"/starlight/delta?platform=linux/amd64&to={_registry.Host}/other/app:1", login);
+
+        (int Status, string Code, string Detail) problem = await RunningProxy.ProblemAsync(answer);
+        (problem.Status, problem.Code).ShouldBe((status, code));
+        problem.Detail.ShouldNotContain("secret");
+        answer.Headers.WwwAuthenticate.Select(w => w.Scheme).ShouldBe(status == 401 ? ["Basic", "Bearer"] : []);
+    }
+
+    [Theory]
+    [InlineData("Basic edge:secret", 403)]
+    [InlineData("Basic team:secret", 403)]
+    [InlineData("Bearer " + Token, 404)]
+    [InlineData("Basic root:secret", 404)]
+    public async Task Notify_ForEachKindOfLogin_IsAllowedOrRefused(string login, int status)
+    {
+        using HttpResponseMessage answer = await SendAsync(HttpMethod.Post, $"/starlight/notify?ref={_registry.Host}/other/missing:1", login);
+
+        (await RunningProxy.ProblemAsync(answer)).Status.ShouldBe(status);
+    }
+
+    [Theory]
+    [InlineData("/no/such/endpoint", null, 401)]
+    [InlineData("/no/such/endpoint", "Basic edge:secret", 403)]
+    [InlineData("/no/such/endpoint", "Basic root:secret", 404)]
+    [InlineData("/health-check", null, 200)]
+    [InlineData("/health-check", "Basic edge:secret", 200)]
+    [InlineData("/health-check", "Basic edge:wrong", 401)]
+    public async Task Endpoint_WithoutARoleOfItsOwn_IsForAdministratorsOrEverybody(string path, string? login, int status)
+    {
+        using HttpResponseMessage answer = await SendAsync(HttpMethod.Get, path, login);
+
+        ((int)answer.StatusCode).ShouldBe(status);
+    }
+
+    [Fact]
+    public async Task Delta_OfADigestOfAnotherRepository_DoesNotTellThatItExists()
+    {
+        ImagePusher secret = new(_registry.Host, "secret/app");
+        await secret.ImageAsync("1", [ProxyFixture.Layer(1)]);
+        ImagePusher own = new(_registry.Host, "team/app");
+        await own.ImageAsync("1", [ProxyFixture.Layer(2)]);
+        string hidden = await NotifyAsync("secret/app:1");
+        string visible = await NotifyAsync("team/app:1");
+
+        // "to": the digest of what it may not read, under a name that it may
+        using HttpResponseMessage stolen = await SendAsync(HttpMethod.Get, $"/starlight/delta?platform=linux/amd64&to={_registry.Host}/team/app@{hidden}", "Basic team:secret");
+        (await RunningProxy.ProblemAsync(stolen)).Code.ShouldBe("Image.NotIndexed");
+
+        // "from": what would be left out tells what is in it
+        string delta = $"/starlight/delta?platform=linux/amd64&to={_registry.Host}/team/app:1&from=";
+        using HttpResponseMessage probe = await SendAsync(HttpMethod.Get, $"{delta}{_registry.Host}/team/app@{hidden}", "Basic team:secret");
+        (await RunningProxy.ProblemAsync(probe)).Code.ShouldBe("Bundle.BaseUnknown");
+
+        using HttpResponseMessage own1 = await SendAsync(HttpMethod.Get, $"{delta}{_registry.Host}/team/app@{visible}", "Basic team:secret");
+        own1.StatusCode.ShouldBe(HttpStatusCode.OK);
+        using HttpResponseMessage all = await SendAsync(HttpMethod.Get, $"{delta}{_registry.Host}/secret/app@{hidden}", "Basic edge:secret");
+        all.StatusCode.ShouldBe(HttpStatusCode.OK);
+
+        // the tag moves on, and what was pulled by it stays a base
+        await own.ImageAsync("1", [ProxyFixture.Layer(3)]);
+        await NotifyAsync("team/app:1");
+        using HttpResponseMessage update = await SendAsync(HttpMethod.Get, $"{delta}{_registry.Host}/team/app@{visible}", "Basic team:secret");
+        update.StatusCode.ShouldBe(HttpStatusCode.OK);
+    }
+
+    [Fact]
+    public async Task Accounts_WhenTheFileChanges_ChangeWithoutARestart()
+    {
+        (await StatusAsync("Basic edge:secret")).ShouldBe(404);
+        WriteAccounts(Entry("edge", "new", [Roles.Pull]), Entry("other", "secret", [Roles.Pull]));
+
+        await Probe.UntilAsync(async () => await StatusAsync("Basic edge:secret") == 401, "the old password is refused");
+
+        (await StatusAsync("Basic edge:new")).ShouldBe(404);
+        (await StatusAsync("Basic other:secret")).ShouldBe(404);
+        WriteAccounts(new AccountEntry { Name = "third", Roles = [Roles.Pull], Token = AccessToken.DigestOf("slp_new") });
+        await Probe.UntilAsync(async () => await StatusAsync("Bearer slp_new") == 404, "the new token is known");
+        (await StatusAsync("Basic edge:new")).ShouldBe(401);
+    }
+
+    [Fact]
+    public void Accounts_WhenTheNewVersionIsBad_StayAsTheyWere()
+    {
+        InstantTime time = new();
+        AccountRegister register = new(AccountsPath, "docker.io", time, NullLogger<AccountRegister>.Instance);
+        register.FindByToken(Token).ShouldNotBeNull();
+
+        File.WriteAllText(AccountsPath, """{ "accounts": [ { "name": "x", "roles": ["king"], "token": "" } ] }""");
+        time.Advance(TimeSpan.FromMinutes(1));
+        register.FindByToken(Token).ShouldNotBeNull();
+        File.Delete(AccountsPath);
+        time.Advance(TimeSpan.FromMinutes(1));
+        register.FindByToken(Token).ShouldNotBeNull();
+    }
+
+    [Fact]
+    public async Task Login_AfterManyWrongPasswords_IsNotTriedForAWhile()
+    {
+        (await StatusAsync("Basic edge:secret")).ShouldBe(404);
+        HttpResponseMessage? refused = null;
+        for (int i = 0; i < 50 && refused is null; i++)
+        {
+            HttpResponseMessage answer = await SendAsync(HttpMethod.Get, "/starlight/delta", "Basic edge:guess" + i);
+            refused = answer.StatusCode == HttpStatusCode.TooManyRequests ? answer : null;
+        }
+
+        (await RunningProxy.ProblemAsync(refused.ShouldNotBeNull())).Code.ShouldBe("Access.TooManyFailures");
+        refused!.Headers.RetryAfter!.Delta!.Value.ShouldBeGreaterThan(TimeSpan.Zero);
+
+        // who was right before, and tokens, are not affected
+        (await StatusAsync("Basic edge:secret")).ShouldBe(404);
+        (await StatusAsync("Bearer " + Token)).ShouldBe(403);
+        (await StatusAsync("Basic root:secret")).ShouldBe(429);
+    }
+
+    private static AccountEntry Entry(string name, string password, string[] roles) => new() { Name = name, Roles = roles, Password = PasswordHash.Create(password, Iterations).ToString() };
+
+    private void WriteAccounts(params AccountEntry[] accounts) => new AccountsFile { Accounts = accounts }.Write(AccountsPath);
+
+    private async Task<int> StatusAsync(string login)
+    {
+        using HttpResponseMessage answer = await SendAsync(HttpMethod.Get, $"/starlight/delta?platform=linux/amd64&to={_registry.Host}/other/app:1", login);
+        return (int)answer.StatusCode;
+    }
+
+    /// <returns>The image's manifest digest.</returns>
+    private async Task<string> NotifyAsync(string image)
+    {
+        using HttpResponseMessage answer = await SendAsync(HttpMethod.Post, $"/starlight/notify?ref={_registry.Host}/{image}", "Bearer " + Token);
+        string body = await answer.Content.ReadAsStringAsync();
+        answer.StatusCode.ShouldBe(HttpStatusCode.OK, body);
+        return System.Text.Json.Nodes.JsonNode.Parse(body)!["images"]![0]!["digest"]!.GetValue<string>();
+    }
+
+    private Task<HttpResponseMessage> SendAsync(HttpMethod method, string path, string? login)
+    {
+        HttpRequestMessage request = new(method, path);
+        if (login?.Split(' ') is [{ } scheme, { } credentials])
+        {
+            request.Headers.Authorization = new AuthenticationHeaderValue(scheme, scheme == "Basic" ? Convert.ToBase64String(Encoding.UTF8.GetBytes(credentials)) : credentials);
+        }
+
+        return _proxy.Http.SendAsync(request);
+    }
+}
