@@ -2,13 +2,16 @@ using FluentValidation;
 using MediatR;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
+using Starlight.Application.Abstractions.Catalog;
 using Starlight.Application.Abstractions.Snapshots;
 using Starlight.Application.Behaviours;
 using Starlight.Application.Delta;
 using Starlight.Application.Indexing;
+using Starlight.Application.Maintenance;
 using Starlight.Application.Notify;
 using Starlight.Application.OnDemand;
 using Starlight.Application.Pull;
+using Starlight.Application.Refill;
 
 namespace Starlight.Application;
 
@@ -40,10 +43,16 @@ public static class DependencyInjection
 
         AddDeferredSingleton<ImageResolver>(services);
         AddDeferredSingleton<LayerIndexer>(services);
+        AddDeferredSingleton<LayerRefill>(services);
+        services.AddSingleton(provider => new ContentSupply(provider.GetRequiredService<IImageCatalog>(), provider.GetRequiredService<IContentStore>(), provider.GetRequiredService<LayerRefill>(), provider.GetRequiredService<TimeProvider>()));
         AddDeferredSingleton<ImageAssembler>(services);
         AddDeferredSingleton<ImageIndexer>(services);
         AddDeferredSingleton<SharedNotifications>(services);
+        AddDeferredSingleton<GarbageCollector>(services);
+        AddDeferredSingleton<ClaimedWork>(services);
         AddDeferredSingleton<ImageShelf>(services);
+        AddDeferredSingleton<KnownNames>(services);
+        AddDeferredSingleton<ImageUse>(services);
         AddDeferredSingleton<ImageRegistrar>(services);
         AddDeferredSingleton<ImageFetch>(services);
         AddDeferredSingleton<SurplusChains>(services);

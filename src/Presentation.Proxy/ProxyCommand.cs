@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Starlight.Domain.SharedKernel;
 using Starlight.Presentation.Proxy.Access;
+using Starlight.Presentation.Proxy.Administration;
 using Starlight.Presentation.Proxy.Settings;
 
 namespace Starlight.Presentation.Proxy;
@@ -16,6 +17,7 @@ internal static class ProxyCommand
     private static readonly Option<string> DataDirectory = new("--data-dir") { Description = $"where contents and bundles are kept [default: {ProxySettings.DefaultDataDirectory}]", HelpName = "DIRECTORY" };
     private static readonly Option<string> Registry = new("--registry", "-r") { Description = "registry of references that name none (REGISTRY) [default: docker.io]", HelpName = "HOST[:PORT]" };
 
+    private static readonly Option<string> StoreLimit = new("--store-limit") { Description = $"room for contents on disk, e.g. 200GB, 40% or none; what was used least recently goes and is read from the registry again when needed (STARLIGHT_STORE_LIMIT) [default: {ProxySettings.DefaultStoreLimit}]", HelpName = "SIZE" };
     private static readonly Option<string> Accounts = new("--accounts") { Description = "JSON file of accounts, see 'user' (STARLIGHT_ACCOUNTS) [default: none, everybody may do everything]", HelpName = "FILE", Recursive = true };
     private static readonly Option<string> TlsCertificate = new("--tls-cert") { Description = "PEM file of the certificate and its chain: HTTPS only (STARLIGHT_TLS_CERT) [default: plain HTTP]", HelpName = "FILE" };
     private static readonly Option<string> TlsKey = new("--tls-key") { Description = "PEM file of the certificate's key (STARLIGHT_TLS_KEY)", HelpName = "FILE" };
@@ -25,13 +27,16 @@ internal static class ProxyCommand
     {
         RootCommand command = new("Starlight proxy: indexes images next to their registry and delivers them to workers as one stream.")
         {
-            Config, Host, Port, LogLevel, Database, DataDirectory, Registry, Accounts, TlsCertificate, TlsKey, LogFormat,
+            Config, Host, Port, LogLevel, Database, DataDirectory, Registry, StoreLimit, Accounts, TlsCertificate, TlsKey, LogFormat,
         };
         foreach (Command edit in UserCommands.Build(parse => AccountsOf(parse).Path, parse => AccountsOf(parse).DefaultRegistry))
         {
             command.Subcommands.Add(edit);
         }
-
+        foreach (Command administration in AdminCommands.Create())
+        {
+            command.Subcommands.Add(administration);
+        }
 
         command.SetAction(async (parsed, cancellationToken) =>
         {
@@ -44,6 +49,7 @@ internal static class ProxyCommand
                 Database = parsed.GetValue(Database),
                 DataDirectory = parsed.GetValue(DataDirectory),
                 Registry = parsed.GetValue(Registry),
+                StoreLimit = parsed.GetValue(StoreLimit),
                 Accounts = parsed.GetValue(Accounts),
                 TlsCertificate = parsed.GetValue(TlsCertificate),
                 TlsKey = parsed.GetValue(TlsKey),

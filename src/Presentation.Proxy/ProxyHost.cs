@@ -19,6 +19,7 @@ using Starlight.Infrastructure.Images;
 using Starlight.Infrastructure.Persistence;
 using Starlight.Infrastructure.Registry;
 using Starlight.Presentation.Proxy.Access;
+using Starlight.Presentation.Proxy.Administration;
 using Starlight.Presentation.Proxy.Endpoints;
 using Starlight.Presentation.Proxy.Observability;
 using Starlight.Presentation.Proxy.Problems;
@@ -64,7 +65,7 @@ internal static class ProxyHost
             .AddImageTransports(settings.RegistryAccess)
             .AddLayerFormats(new LayerFormatOptions(ConversionCacheDirectory: Path.Combine(settings.DataDirectory, "conversions")))
             .AddFilesystemImages()
-            .AddContents(settings.DataDirectory, settings.BundleCacheBytes)
+            .AddContents(settings.DataDirectory, settings.BundleCacheBytes, settings.StoreLimitBytes)
             .AddPersistence(settings.Database)
             .AddScanner(settings);
         builder.Services.AddSingleton(settings.Registries);
@@ -72,6 +73,8 @@ internal static class ProxyHost
         builder.Services.AddSingleton<HealthEndpoint>();
         builder.Services.AddScoped<NotifyEndpoint>();
         builder.Services.AddScoped<DeltaEndpoint>();
+        builder.Services.AddSingleton(new AdminOptions(settings.GarbageGrace, LocalOnly: settings.AccountsPath is null));
+        builder.Services.AddHostedService<GarbageCollection>();
 
         WebApplication app = builder.Build();
         app.UseObservability();
@@ -83,6 +86,7 @@ internal static class ProxyHost
         HealthEndpoint.Map(app);
         NotifyEndpoint.Map(app);
         DeltaEndpoint.Map(app);
+        AdminEndpoints.Map(app);
         return app;
     }
 

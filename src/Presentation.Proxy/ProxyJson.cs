@@ -1,6 +1,7 @@
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Starlight.Presentation.Proxy.Administration;
 using Starlight.Presentation.Proxy.Endpoints;
 using Starlight.Presentation.Proxy.Problems;
 
@@ -13,6 +14,11 @@ namespace Starlight.Presentation.Proxy;
 [JsonSerializable(typeof(NotifyLine))]
 [JsonSerializable(typeof(ScannerAnswer))]
 [JsonSerializable(typeof(ScanJobList))]
+[JsonSerializable(typeof(AdminImages))]
+[JsonSerializable(typeof(AdminDetails))]
+[JsonSerializable(typeof(AdminRemoval))]
+[JsonSerializable(typeof(AdminGarbage))]
+[JsonSerializable(typeof(AdminStatistics))]
 internal sealed partial class ProxyJson : JsonSerializerContext
 {
     /// <summary>Quotes and plus signs as they are: the answers are read by people and programs, never put into HTML.</summary>

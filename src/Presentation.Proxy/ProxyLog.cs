@@ -25,6 +25,15 @@ internal static partial class ProxyLog
     [LoggerMessage(7, LogLevel.Debug, "congestion control {Name} is not to be had here: {Reason}")]
     public static partial void NoCongestionControl(ILogger logger, string name, string reason);
 
+    [LoggerMessage(20, LogLevel.Information, "garbage collected: {Images} images, {Layers} layers, {Indexes} indexes; {Contents} contents ({ContentBytes} bytes); {Bundles} bundles ({BundleBytes} bytes)")]
+    public static partial void Collected(ILogger logger, int images, int layers, int indexes, long contents, long contentBytes, int bundles, long bundleBytes);
+
+    [LoggerMessage(21, LogLevel.Warning, "garbage could not be collected, trying again later: {Reason}")]
+    public static partial void NotCollected(ILogger logger, string reason);
+
+    [LoggerMessage(22, LogLevel.Information, "deleted {Reference}: {Tags} tags, {Images} images, {Indexes} indexes")]
+    public static partial void Deleted(ILogger logger, string reference, int tags, int images, int indexes);
+
     [LoggerMessage(8, LogLevel.Information, "read {Path} again: its new version is in use")]
     public static partial void FileReloaded(ILogger logger, string path);
 

@@ -21,7 +21,4 @@ internal static class DeltaErrors
 
     public static Error LayersOutOfRange(Digest manifest, int asked, int present) => new(
         "Delta.LayersOutOfRange", $"the lowest {asked} layers of {manifest} were asked for, but it has {present}", ErrorKind.InvalidInput);
-
-    public static Error ContentMissing(ImageReference reference, Digest content) => new(
-        "Bundle.ContentMissing", $"the proxy does not hold {content} of {reference} any more: run ctr-starlight notify {reference}", ErrorKind.Unavailable);
 }

@@ -1,6 +1,7 @@
 using FluentValidation;
 using MediatR;
 using Starlight.Application.Abstractions.Catalog;
+using Starlight.Application.Refill;
 using Starlight.Domain.Bundles;
 using Starlight.Domain.Catalog;
 using Starlight.Domain.Content;
@@ -29,8 +30,34 @@ public sealed record DeltaImage(ImageReference Reference, Digest Manifest, Diges
 
 /// <summary>A bundle that has not been written yet.</summary>
 /// <param name="Identity">64 hex digits that stand for every byte of the bundle.</param>
+/// <param name="Bases">Manifests of the images that the worker has and something is patched from.</param>
 /// <param name="Units">The images' parts of the header, one per image.</param>
-public sealed record DeltaBundle(string Identity, IReadOnlyList<DeltaImage> Images, IReadOnlyList<ReadOnlyMemory<byte>> Units, DeltaPlan Plan);
+public sealed record DeltaBundle(string Identity, IReadOnlyList<DeltaImage> Images, IReadOnlyList<Digest> Bases, IReadOnlyList<ReadOnlyMemory<byte>> Units, DeltaPlan Plan)
+{
+    /// <summary>Manifests of all images without which nobody can ask for this bundle.</summary>
+    public IReadOnlyList<Digest> Manifests => [.. Images.Select(i => i.Manifest), .. Bases];
+
+    /// <summary>Contents that have to be read to write it, in the order of their use: a patch's base before what is made from it.</summary>
+    public IReadOnlyList<ContentRef> Reads
+    {
+        get
+        {
+            List<ContentRef> reads = new(Plan.Contents.Count + Plan.Patches.Count);
+            int patch = 0;
+            for (int position = 0; position < Plan.Contents.Count; position++)
+            {
+                if (patch < Plan.Patches.Count && Plan.Patches[patch].Position == position)
+                {
+                    reads.Add(Plan.Patches[patch++].Base);
+                }
+
+                reads.Add(Plan.Contents[position].Content);
+            }
+
+            return reads;
+        }
+    }
+}
 
 internal sealed class GetDeltaValidator : AbstractValidator<GetDeltaQuery>
 {
@@ -51,8 +78,8 @@ internal sealed class GetDeltaValidator : AbstractValidator<GetDeltaQuery>
     }
 }
 
-/// <summary>1. find the images by name or digest; 2. take what planning needs from memory or the catalog; 3. plan; 4. make sure that every content is here; 5. find what can be patched.</summary>
-internal sealed class GetDeltaHandler(IImageQueries queries, ImageShelf shelf, IContentStore contents, IBundleFormat format) : IRequestHandler<GetDeltaQuery, Result<DeltaBundle>>
+/// <summary>1. find the images by name or digest; 2. take what planning needs from memory or the catalog; 3. plan; 4. find what can be patched. Contents that are not here are no obstacle: whoever writes the bundle fetches them.</summary>
+internal sealed class GetDeltaHandler(KnownNames names, ImageShelf shelf, ContentSupply supply, ImageUse use, IBundleFormat format) : IRequestHandler<GetDeltaQuery, Result<DeltaBundle>>
 {
     public async Task<Result<DeltaBundle>> Handle(GetDeltaQuery request, CancellationToken cancellationToken)
     {
@@ -62,7 +89,7 @@ internal sealed class GetDeltaHandler(IImageQueries queries, ImageShelf shelf, I
         foreach (ImageReference to in request.To)
         {
             // 1.
-            IReadOnlyDictionary<Platform, NamedImage> platforms = await FindAsync(to, cancellationToken);
+            IReadOnlyDictionary<Platform, NamedImage> platforms = await names.FindAsync(to, cancellationToken);
             if (request.Platform.Match(platforms) is not { } named || (to.Digest is not null && !await IsReadableAsync(request, named.Manifest, cancellationToken)))
             {
                 return DeltaErrors.NotIndexed(to, request.Platform, request.Readable.IsAll || to.Digest is null ? platforms.Keys : []);
@@ -71,14 +98,14 @@ internal sealed class GetDeltaHandler(IImageQueries queries, ImageShelf shelf, I
             // 2.
             ShelvedImage image = await shelf.GetAsync(named.Manifest, request.Layers, cancellationToken);
             wanted.Add(image);
-            indexes.Add(named.Index is { } digest ? await queries.FindIndexAsync(digest, cancellationToken) : null);
+            indexes.Add(named.Index is { } digest ? await names.FindIndexAsync(digest, cancellationToken) : null);
             images.Add(new DeltaImage(to, named.Manifest, image.FilesystemDigest));
         }
 
         List<ShelvedImage> have = [];
         foreach (ImageReference from in request.From)
         {
-            IReadOnlyDictionary<Platform, NamedImage> platforms = await queries.FindByDigestAsync(from.Digest!.Value, cancellationToken);
+            IReadOnlyDictionary<Platform, NamedImage> platforms = await names.FindAsync(from, cancellationToken);
 
             // A manifest digest says which image it is; its platform is the worker's business.
             NamedImage? named = platforms.Values.FirstOrDefault(p => p.Manifest == from.Digest) ?? request.Platform.Match(platforms);
@@ -90,21 +117,14 @@ internal sealed class GetDeltaHandler(IImageQueries queries, ImageShelf shelf, I
             have.Add(await shelf.GetAsync(named.Manifest, layers: null, cancellationToken));
         }
 
+        use.Note([.. wanted, .. have]);
+
         // 3.
         DeltaPlan plan = DeltaPlanner.Plan([.. wanted.Select(i => i.Ordered)], [.. have.Select(i => i.Ordered.Contents)]);
 
-        // 4. An answer that has begun can only be cut off, so look now.
-        foreach (PlannedContent planned in plan.Contents)
-        {
-            if (!contents.Contains(planned.Content.Digest))
-            {
-                return DeltaErrors.ContentMissing(images[planned.Image].Reference, planned.Content.Digest);
-            }
-        }
-
-        // 5.
+        // 4. What is planned must not depend on what this proxy happens to hold, or another one could not go on with the bundle.
         KnownImage[] bases = request.Patches ? [.. have.Select(i => i.Known)] : [];
-        plan = PatchPlanner.AddPatches(plan, [.. wanted.Select(i => i.Known.Names)], bases, contents.Contains);
+        plan = PatchPlanner.AddPatches(plan, [.. wanted.Select(i => i.Known.Names)], bases, content => !supply.IsLost(content));
         List<ReadOnlyMemory<byte>> units = [];
         for (int i = 0; i < wanted.Count; i++)
         {
@@ -113,12 +133,10 @@ internal sealed class GetDeltaHandler(IImageQueries queries, ImageShelf shelf, I
             units.Add(format.NameUnit(unit, request.To[i].ToString(), indexes[i]));
         }
 
-        return new DeltaBundle(format.Identity(units, plan), images, units, plan);
+        IEnumerable<ShelvedImage> patched = have.Where(i => plan.Bases.Any(b => b.Filesystem == i.FilesystemDigest));
+        return new DeltaBundle(format.Identity(units, plan), images, [.. patched.Select(i => i.Manifest)], units, plan);
     }
 
     private async Task<bool> IsReadableAsync(GetDeltaQuery request, Digest manifest, CancellationToken cancellationToken) =>
-        request.Readable.IsAll || (await queries.FindRepositoriesAsync(manifest, cancellationToken)).Any(request.Readable.Includes);
-
-    private Task<IReadOnlyDictionary<Platform, NamedImage>> FindAsync(ImageReference reference, CancellationToken cancellationToken) =>
-        reference.Digest is { } digest ? queries.FindByDigestAsync(digest, cancellationToken) : queries.FindByTagAsync(reference, cancellationToken);
+        request.Readable.IsAll || (await names.FindRepositoriesAsync(manifest, cancellationToken)).Any(request.Readable.Includes);
 }

@@ -1,6 +1,7 @@
 using Starlight.Application.Abstractions.Catalog;
 using Starlight.Application.Abstractions.Images;
 using Starlight.Application.Indexing;
+using Starlight.Application.Refill;
 using Starlight.Domain.Bundles;
 using Starlight.Domain.Catalog;
 using Starlight.Domain.Content;
@@ -65,7 +66,8 @@ internal sealed class ImageShelf(IImageCatalog catalog, IFilesystemImages filesy
             lowest.Add(await catalog.FindLayerAsync(layer, CancellationToken.None) ?? throw Removed(manifest));
         }
 
-        AssembledImage assembled = assembler.Assemble(lowest, ImageConfig.Parse(image.Config).Value);
+        ContentOrigin origin = new([.. lowest.AsEnumerable().Reverse().DistinctBy(l => l.Digest)], await catalog.FindOriginsAsync(manifest, CancellationToken.None));
+        AssembledImage assembled = await assembler.AssembleAsync(lowest, ImageConfig.Parse(image.Config).Value, origin, CancellationToken.None);
         ReadOnlyMemory<byte> unit = assembler.EncodeUnit(image.Manifest, image.MediaType, image.Config, assembled);
         KnownImage tree = filesystems.ReadNames(assembled.Filesystem);
         return new ShelvedImage(manifest, new OrderedImage(tree.Contents, assembled.Order.Digests, assembled.Order.HotCount), tree, unit);

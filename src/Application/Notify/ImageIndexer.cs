@@ -1,6 +1,6 @@
-using Starlight.Application.Abstractions.Catalog;
 using Starlight.Application.Abstractions.Images;
 using Starlight.Application.Indexing;
+using Starlight.Application.Refill;
 using Starlight.Domain.Catalog;
 using Starlight.Domain.Content;
 using Starlight.Domain.Images;
@@ -13,26 +13,27 @@ namespace Starlight.Application.Notify;
 internal sealed record IndexingOutcome(IndexedImage Image, bool IsNew, IReadOnlyList<ReadLayer> Layers);
 
 /// <summary>Turns a resolved image into what the catalog stores. Writes nothing but contents.</summary>
-internal sealed class ImageIndexer(LayerIndexer layers, ImageAssembler assembler, IFilesystemImages filesystems, IContentStore contents, TimeProvider time)
+internal sealed class ImageIndexer(LayerIndexer layers, ImageAssembler assembler, TimeProvider time)
 {
     /// <summary>
     /// 1. read the layers that are not known; 2. compare them with the configuration; 3. put them together; 4. compare the filesystem image with what the converter
     /// promised; 5. gather what the catalog stores.
     /// </summary>
     /// <param name="open">Opens the image's source.</param>
+    /// <param name="origin">The same source, for contents that are needed once more.</param>
     /// <param name="resolved">The image.</param>
     /// <param name="read">Layers that this notify has read, which the catalog does not know yet; those of this image are added.</param>
     /// <param name="progress">Told about layers and stages.</param>
     /// <param name="cancellationToken">Stops reading.</param>
-    public async Task<IndexingOutcome> IndexAsync(Func<IImageSource> open, ResolvedImage resolved, Dictionary<Digest, ReadLayer> read, IProgress<NotifyProgress> progress, CancellationToken cancellationToken)
+    public async Task<IndexingOutcome> IndexAsync(Func<IImageSource> open, ImageOrigin origin, ResolvedImage resolved, Dictionary<Digest, ReadLayer> read, IProgress<NotifyProgress> progress, CancellationToken cancellationToken)
     {
-        if (resolved.Known is { } known && IsComplete(known))
+        if (resolved.Known is { } known)
         {
+            // Contents that are not here any more come back when somebody needs them.
             return new IndexingOutcome(known, IsNew: false, []);
         }
 
-        ImageManifest manifest = resolved.Manifest ?? ImageManifest.Parse(resolved.Known!.Manifest, resolved.Known.MediaType).Value;
-        ImageConfig config = resolved.Config ?? ImageConfig.Parse(resolved.Known!.Config).Value;
+        (ImageManifest manifest, ImageConfig config) = (resolved.Manifest!, resolved.Config!);
         if (manifest.Layers.Count != config.DiffIds.Count)
         {
             throw new FailureException(NotifyErrors.DiffIdCount(manifest.Digest, config.DiffIds.Count, manifest.Layers.Count));
@@ -58,7 +59,8 @@ internal sealed class ImageIndexer(LayerIndexer layers, ImageAssembler assembler
 
         // 3.
         progress.Report(new NotifyProgress(NotifyStage.Merging, manifest.Digest));
-        AssembledImage assembled = assembler.Assemble(own.Select(l => l.Layer), config);
+        ContentOrigin contents = new([.. own.Select(l => l.Layer).Reverse().DistinctBy(l => l.Digest)], [origin]);
+        AssembledImage assembled = await assembler.AssembleAsync(own.Select(l => l.Layer), config, contents, cancellationToken);
         FilesystemImageContents names = assembled.Names;
 
         // 4.
@@ -86,10 +88,8 @@ internal sealed class ImageIndexer(LayerIndexer layers, ImageAssembler assembler
             ContentBytes = names.Contents.Sum(c => c.Size),
             IndexedAt = time.GetUtcNow(),
         };
-        return new IndexingOutcome(image.Verified(), IsNew: resolved.Known is null, own);
+        return new IndexingOutcome(image.Verified(), IsNew: true, own);
     }
-
-    private bool IsComplete(IndexedImage image) => filesystems.ReadContents(image.Filesystem).Contents.All(c => contents.Contains(c.Digest));
 
     private async Task<ReadLayer[]> ReadLayersAsync(Func<IImageSource> open, Descriptor[] unread, IProgress<NotifyProgress> progress, CancellationToken cancellationToken)
     {

@@ -7,7 +7,7 @@ using Starlight.Domain.SharedKernel;
 
 namespace Starlight.Application.Notify;
 
-/// <summary>One image to be indexed. Exactly one of <paramref name="Known"/> and the pair of manifest and configuration is set.</summary>
+/// <summary>One image to be indexed. <paramref name="Known"/> or the pair of manifest and configuration is set.</summary>
 internal sealed record ResolvedImage(Platform Platform, Digest Digest, IndexedImage? Known, ImageManifest? Manifest, ImageConfig? Config);
 
 internal sealed record ResolvedReference(Digest Digest, IndexedIndex? Index, IReadOnlyList<ResolvedImage> Images, IReadOnlyList<string> Skipped);

@@ -4,7 +4,6 @@ using Starlight.Domain.Catalog;
 using Starlight.Domain.Content;
 using Starlight.Domain.Images;
 using Starlight.Domain.SharedKernel;
-using Starlight.Domain.Trees;
 
 namespace Starlight.Application.Notify;
 
@@ -13,10 +12,10 @@ namespace Starlight.Application.Notify;
 internal sealed record ReadLayer(IndexedLayer Layer, bool IsNew, (long Count, long Bytes) Added);
 
 /// <summary>
-/// Reads layers: once each, however many images and callers want one, and never again while the catalog knows it and the content store holds what is
-/// in it. A layer whose contents have gone missing is read again. At most <see cref="ParallelLayers"/> are read at a time, which bounds memory.
+/// Reads layers: once each, however many images and callers want one, and never again while the catalog knows it; contents that have gone missing come back by
+/// themselves when they are needed. At most <see cref="ParallelLayers"/> are read at a time, which bounds memory.
 /// </summary>
-internal sealed class LayerIndexer(IImageCatalog catalog, IContentStore contents, ILayerScanner scanner)
+internal sealed class LayerIndexer(IImageCatalog catalog, ClaimedWork claimed, IContentStore contents, ILayerScanner scanner)
 {
     /// <summary>Decompressing and hashing keep one core busy each; the registry is near. Two also hide each other's waits.</summary>
     public const int ParallelLayers = 2;
@@ -32,31 +31,38 @@ internal sealed class LayerIndexer(IImageCatalog catalog, IContentStore contents
 
     private async Task<ReadLayer> RunAsync(Func<IImageSource> open, Descriptor descriptor, IProgress<long> progress, CancellationToken cancellationToken)
     {
-        await _slots.WaitAsync(cancellationToken);
-        try
-        {
-            if (await catalog.FindLayerAsync(descriptor.Digest, cancellationToken) is { } known)
-            {
-                IReadOnlyList<LayerEntry> entries = scanner.DecodeIndex(known.Index);
-                if (entries.All(e => e.Kind != FileKind.Regular || e.Size == 0 || contents.Contains(e.Content)))
-                {
-                    return new ReadLayer(known, IsNew: false, default);
-                }
-            }
+        // Another proxy on this database may be reading it: then this one waits without taking a slot.
+        return await claimed.RunAsync($"layer {descriptor.Digest}", LookAsync, ReadAsync, cancellationToken);
 
-            await using IImageSource source = open();
-            await using Stream blob = await source.OpenBlobAsync(descriptor, cancellationToken);
-            await using ProgressStream counted = new(blob, progress);
-            await using IContentIntake intake = contents.OpenIntake();
-            LayerScan scan = await ScanAsync(descriptor, counted, intake, cancellationToken);
-            byte[] index = scanner.EncodeIndex(scan.Entries);
-            IndexedLayer layer = new(descriptor.Digest, scan.DiffId, descriptor.Size, scan.UncompressedSize, scan.IsEStargz, index);
-            return new ReadLayer(layer, IsNew: true, intake.Added);
-        }
-        finally
+        async Task<ReadLayer?> LookAsync() => await catalog.FindLayerAsync(descriptor.Digest, cancellationToken) is { } known ? new ReadLayer(known, IsNew: false, default) : null;
+
+        async Task<ReadLayer> ReadAsync(CancellationToken token)
         {
-            _slots.Release();
+            await _slots.WaitAsync(token);
+            try
+            {
+                return await ScanAsync(open, descriptor, progress, token);
+            }
+            finally
+            {
+                _slots.Release();
+            }
         }
+    }
+
+    private async Task<ReadLayer> ScanAsync(Func<IImageSource> open, Descriptor descriptor, IProgress<long> progress, CancellationToken cancellationToken)
+    {
+        await using IImageSource source = open();
+        await using Stream blob = await source.OpenBlobAsync(descriptor, cancellationToken);
+        await using ProgressStream counted = new(blob, progress);
+        await using IContentIntake intake = contents.OpenIntake();
+        LayerScan scan = await ScanAsync(descriptor, counted, intake, cancellationToken);
+        byte[] index = scanner.EncodeIndex(scan.Entries);
+        IndexedLayer layer = new(descriptor.Digest, scan.DiffId, descriptor.Size, scan.UncompressedSize, scan.IsEStargz, index) { Members = scan.Members };
+
+        // At once, not with the image: other proxies wait for it, and it is true whatever becomes of the image.
+        await catalog.RecordLayerAsync(layer, cancellationToken);
+        return new ReadLayer(layer, IsNew: true, intake.Added);
     }
 
     /// <summary>The scanner does not know which of an image's layers it reads; whoever has to repair one needs its name.</summary>

@@ -11,7 +11,7 @@ namespace Starlight.Application.Notify;
 
 /// <summary>Runs notifies: one run at a time for the same reference, platforms and access, shared by all who ask meanwhile.</summary>
 internal sealed class SharedNotifications(
-    IImageTransports transports, ImageResolver resolver, ImageIndexer indexer, IImageCatalog catalog, IContentStore contents, TimeProvider time)
+    IImageTransports transports, ImageResolver resolver, ImageIndexer indexer, IImageCatalog catalog, ClaimedWork claimed, IContentStore contents, TimeProvider time)
 {
     private readonly SharedWork<(ImageReference Reference, string Platforms, bool Insecure), NotifyProgress, NotifyReport> _runs = new();
 
@@ -34,7 +34,7 @@ internal sealed class SharedNotifications(
         string result = "failed";
         try
         {
-            NotifyReport report = await IndexAsync(reference, platforms, insecure, progress, cancellationToken);
+            NotifyReport report = await NotifyAsync(reference, platforms, insecure, progress, started, cancellationToken);
             result = report.Images.Any(i => i.IsNew) ? "indexed" : "known";
             ProxyTelemetry.IndexedBytes.Add(report.NewContentBytes);
             return report;
@@ -47,33 +47,40 @@ internal sealed class SharedNotifications(
     }
 
     /// <summary>1. resolve; 2. index every image; 3. store everything at once.</summary>
-    private async Task<NotifyReport> IndexAsync(
-        ImageReference reference, IReadOnlyList<Platform> platforms, bool insecure, IProgress<NotifyProgress> progress, CancellationToken cancellationToken)
+    private async Task<NotifyReport> NotifyAsync(
+        ImageReference reference, IReadOnlyList<Platform> platforms, bool insecure, IProgress<NotifyProgress> progress, long started, CancellationToken cancellationToken)
     {
-        long started = time.GetTimestamp();
-        RegistryAccess access = new(insecure);
-
         // 1.
         ResolvedReference resolved;
-        await using (IImageSource source = transports.OpenSource(reference, access))
+        await using (IImageSource source = transports.OpenSource(reference, new RegistryAccess(insecure)))
         {
             resolved = await resolver.ResolveAsync(source, platforms, cancellationToken);
         }
 
         progress.Report(new NotifyProgress(NotifyStage.Resolved, resolved.Digest, Total: resolved.Images.Count));
 
+        // 2. and 3. by one proxy at a time: the next finds the images known.
+        return await claimed.RunAloneAsync($"notify {resolved.Digest}", token => IndexAsync(reference, resolved, insecure, progress, started, token), cancellationToken);
+    }
+
+    private async Task<NotifyReport> IndexAsync(
+        ImageReference reference, ResolvedReference resolved, bool insecure, IProgress<NotifyProgress> progress, long started, CancellationToken cancellationToken)
+    {
         // 2. One image after the other: their layers are read in parallel.
+        ImageOrigin origin = new(reference.Registry, reference.Repository, insecure);
         List<IndexingOutcome> outcomes = [];
         Dictionary<Digest, ReadLayer> read = [];
         foreach (ResolvedImage image in resolved.Images)
         {
             // A tag that moves meanwhile does not matter: blobs are named by digest.
-            outcomes.Add(await indexer.IndexAsync(() => transports.OpenSource(reference, access), image, read, progress, cancellationToken));
+            IndexedImage? known = image.Known ?? await catalog.FindImageAsync(image.Digest, cancellationToken);
+            outcomes.Add(await indexer.IndexAsync(
+                () => transports.OpenSource(reference, new RegistryAccess(insecure)), origin, image with { Known = known }, read, progress, cancellationToken));
         }
 
         progress.Report(new NotifyProgress(NotifyStage.Storing, resolved.Digest));
 
-        // 3. Contents first: the catalog must never promise what a power failure could take back.
+        // 3. Contents first, so that a power failure does not make the proxy read them again. Layers that were known go along: they may have been collected meanwhile.
         await contents.FlushAsync(cancellationToken);
         ReadLayer[] newLayers = [.. read.Values.Where(l => l.IsNew)];
         await catalog.RecordAsync(
@@ -82,7 +89,10 @@ internal sealed class SharedNotifications(
                 resolved.Index,
                 [.. resolved.Images.Select(i => new PlatformImage(i.Platform, i.Digest))],
                 [.. outcomes.Where(o => o.IsNew).Select(o => o.Image)],
-                [.. newLayers.Select(l => l.Layer)]),
+                [.. read.Values.Select(l => l.Layer)])
+            {
+                Insecure = insecure,
+            },
             cancellationToken);
         return new NotifyReport(
             reference,

@@ -12,4 +12,8 @@ namespace Starlight.Domain.Catalog;
 /// <param name="UncompressedSize">Length of the uncompressed tar in bytes.</param>
 /// <param name="IsEStargz">The blob ends in a valid eStargz footer, so single files of it can be read by range.</param>
 /// <param name="Index">Entries in their binary form (docs/formats/layer-index.md).</param>
-public sealed record IndexedLayer(Digest Digest, Digest DiffId, long Size, long UncompressedSize, bool IsEStargz, ReadOnlyMemory<byte> Index);
+public sealed record IndexedLayer(Digest Digest, Digest DiffId, long Size, long UncompressedSize, bool IsEStargz, ReadOnlyMemory<byte> Index)
+{
+    /// <summary>Where the blob has each content (docs/formats/layer-members.md); empty if only a scan of the whole blob can tell.</summary>
+    public ReadOnlyMemory<byte> Members { get; init; }
+}

@@ -24,4 +24,8 @@ public sealed record Notification(
     IndexedIndex? Index,
     IReadOnlyList<PlatformImage> Images,
     IReadOnlyList<IndexedImage> NewImages,
-    IReadOnlyList<IndexedLayer> NewLayers);
+    IReadOnlyList<IndexedLayer> NewLayers)
+{
+    /// <summary>See <see cref="ImageOrigin.Insecure"/>.</summary>
+    public bool Insecure { get; init; }
+}

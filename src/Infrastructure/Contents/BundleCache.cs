@@ -1,5 +1,7 @@
 using System.Diagnostics;
 using Microsoft.Extensions.Logging;
+using Starlight.Application.Abstractions.Catalog;
+using Starlight.Domain.Content;
 using Starlight.Application.Telemetry;
 
 namespace Starlight.Infrastructure.Contents;
@@ -9,9 +11,12 @@ namespace Starlight.Infrastructure.Contents;
 /// ask later until the size limit asks for room. A build belongs to nobody: it goes on when its last reader leaves, because a reader that lost its
 /// connection comes back within seconds to resume, and because a finished file is what makes that cheap. Safe for concurrent use.
 /// </summary>
-public sealed class BundleCache : IAsyncDisposable
+public sealed class BundleCache : IBundleKeeping, IAsyncDisposable
 {
     private const string PartialSuffix = ".partial";
+
+    /// <summary>Beside each bundle: the manifests of the images it is made from and for, one a line. A bundle without it is kept until the limit is reached.</summary>
+    private const string ImagesSuffix = ".images";
 
     private static readonly KeyValuePair<string, object?> Hit = new("result", "hit");
     private static readonly KeyValuePair<string, object?> Joined = new("result", "joined");
@@ -21,6 +26,8 @@ public sealed class BundleCache : IAsyncDisposable
     private readonly long _maxBytes;
     private readonly ILogger<BundleCache> _logger;
     private readonly CancellationTokenSource _stopping = new();
+
+    private int _disposed;
 
     /// <summary>Guards the two maps and the sizes in them.</summary>
     private readonly Lock _gate = new();
@@ -45,6 +52,13 @@ public sealed class BundleCache : IAsyncDisposable
             {
                 file.Delete();
             }
+            else if (file.Name.EndsWith(ImagesSuffix, StringComparison.Ordinal))
+            {
+                if (!File.Exists(file.FullName[..^ImagesSuffix.Length]))
+                {
+                    file.Delete();
+                }
+            }
             else
             {
                 _finished[file.Name] = _recent.AddLast((file.Name, file.Length));
@@ -68,7 +82,8 @@ public sealed class BundleCache : IAsyncDisposable
     /// <summary>The bundle, finished or growing; if it is neither, <paramref name="build"/> starts in the background. The caller disposes the result.</summary>
     /// <param name="identity">File-name safe; the same identity means the same bytes.</param>
     /// <param name="build">Writes the whole bundle. Its token is cancelled only when the cache is disposed.</param>
-    public CachedBundle OpenOrBuild(string identity, Func<Stream, CancellationToken, Task> build)
+    /// <param name="images">Manifests of the images that it is made from and for: when one of them is gone, nobody can ask for the bundle any more.</param>
+    public CachedBundle OpenOrBuild(string identity, Func<Stream, CancellationToken, Task> build, IReadOnlyCollection<Digest>? images = null)
     {
         lock (_gate)
         {
@@ -80,6 +95,11 @@ public sealed class BundleCache : IAsyncDisposable
 
             ProxyTelemetry.BundleRequests.Add(1, Miss);
             ObjectDisposedException.ThrowIf(_stopping.IsCancellationRequested, this);
+            if (images is not null)
+            {
+                File.WriteAllLines(Path.Combine(_root, identity + ImagesSuffix), images.Select(i => i.ToString()));
+            }
+
             GrowingFile file = new(Path.Combine(_root, identity + PartialSuffix));
             CachedBundle bundle = CachedBundle.Growing(file);
             _building.Add(identity, file);
@@ -88,8 +108,53 @@ public sealed class BundleCache : IAsyncDisposable
         }
     }
 
+    public (int Count, long Bytes, int Building) Usage
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return (_recent.Count, _recent.Sum(f => f.Length), _building.Count);
+            }
+        }
+    }
+
+    public (int Count, long Bytes) Collect(Predicate<Digest> isKnown)
+    {
+        (int Count, long Bytes) removed = default;
+        string[] identities;
+        lock (_gate)
+        {
+            identities = [.. _finished.Keys];
+        }
+
+        foreach (string identity in identities)
+        {
+            string images = Path.Combine(_root, identity + ImagesSuffix);
+            lock (_gate)
+            {
+                if (_finished.TryGetValue(identity, out LinkedListNode<(string Identity, long Length)>? node) && File.Exists(images)
+                    && !File.ReadLines(images).All(line => Digest.TryParse(line, out Digest image) && isKnown(image)))
+                {
+                    _recent.Remove(node);
+                    _finished.Remove(identity);
+                    Delete(identity);
+                    removed = (removed.Count + 1, removed.Bytes + node.Value.Length);
+                }
+            }
+        }
+
+        return removed;
+    }
+
+    /// <summary>May be called more than once: the container has it under two names.</summary>
     public async ValueTask DisposeAsync()
     {
+        if (Interlocked.Exchange(ref _disposed, 1) != 0)
+        {
+            return;
+        }
+
         await _stopping.CancelAsync();
         Task[] builds;
         lock (_gate)
@@ -135,6 +200,7 @@ public sealed class BundleCache : IAsyncDisposable
             }
 
             File.Delete(file.Path);
+            File.Delete(Path.Combine(_root, identity + ImagesSuffix));
             ContentsLog.BundleFailed(_logger, identity, e.Message, e is OperationCanceledException or Domain.SharedKernel.FailureException ? null : e);
             span?.SetStatus(ActivityStatusCode.Error, e.Message);
             file.Fail(e);
@@ -168,9 +234,15 @@ public sealed class BundleCache : IAsyncDisposable
             // Removed or cut short behind our back: build it again.
             _recent.Remove(node);
             _finished.Remove(identity);
-            File.Delete(path);
+            Delete(identity);
             return null;
         }
+    }
+
+    private void Delete(string identity)
+    {
+        File.Delete(Path.Combine(_root, identity));
+        File.Delete(Path.Combine(_root, identity + ImagesSuffix));
     }
 
     /// <summary>The caller holds the lock or is the constructor. Readers of a removed file keep it until they close it.</summary>
@@ -182,7 +254,7 @@ public sealed class BundleCache : IAsyncDisposable
             (string identity, long length) = _recent.First!.Value;
             _recent.RemoveFirst();
             _finished.Remove(identity);
-            File.Delete(Path.Combine(_root, identity));
+            Delete(identity);
             total -= length;
             ContentsLog.BundleEvicted(_logger, identity, length);
         }

@@ -11,8 +11,14 @@ namespace Starlight.Infrastructure.Contents;
 /// Takes contents from one layer scan into the store. A small content is collected in memory and only compressed if it is new; a large one goes
 /// through the compressor into a temporary file as it arrives, because its digest is known only at its end. Used by one thread at a time.
 /// </summary>
-internal sealed class ContentIntake(ContentStore store) : IContentIntake
+internal sealed class ContentIntake(ContentStore store, IReadOnlyCollection<ContentRef>? only) : IContentIntake
 {
+    private readonly HashSet<ContentRef>? _only = only?.ToHashSet();
+
+    /// <summary>A content of another length is none of <see cref="_only"/> and needs no temporary file.</summary>
+    private readonly HashSet<long>? _onlySizes = only?.Select(c => c.Size).ToHashSet();
+
+    private bool _skipped;
     private readonly IncrementalHash _hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
     private readonly ZstdCompressor _compressor = new(ContentStore.CompressionLevel);
 
@@ -32,8 +38,15 @@ internal sealed class ContentIntake(ContentStore store) : IContentIntake
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(size, 1);
         await AbandonAsync();
+        if (_written > 0)
+        {
+            // What was begun before and not completed.
+            _hash.GetHashAndReset();
+        }
+
         (_expected, _written) = (size, 0);
-        if (size > ContentStore.SmallContent)
+        _skipped = _onlySizes?.Contains(size) == false;
+        if (!_skipped && size > ContentStore.SmallContent)
         {
             _temporary = store.NewTemporaryPath();
             _large = new ZstdCompressionStream(new FileStream(_temporary, FileMode.CreateNew, FileAccess.Write, FileShare.None, bufferSize: 0), ContentStore.CompressionLevel, contentSize: size);
@@ -45,6 +58,12 @@ internal sealed class ContentIntake(ContentStore store) : IContentIntake
         if (bytes.Length > _expected - _written)
         {
             throw new InvalidOperationException($"a content of {_expected} bytes was given more");
+        }
+
+        if (_skipped)
+        {
+            _written += bytes.Length;
+            return;
         }
 
         _hash.AppendData(bytes.Span);
@@ -62,6 +81,11 @@ internal sealed class ContentIntake(ContentStore store) : IContentIntake
 
     public async ValueTask CompleteAsync(Digest digest, CancellationToken cancellationToken)
     {
+        if (_skipped)
+        {
+            return;
+        }
+
         Digest actual = new(_hash.GetHashAndReset());
         if (_written != _expected || actual != digest)
         {
@@ -69,10 +93,17 @@ internal sealed class ContentIntake(ContentStore store) : IContentIntake
             throw new FailureException(new Error("Contents.DigestMismatch", $"a content of {_written} bytes arrived as {digest} but has the digest {actual}", ErrorKind.DataCorrupt));
         }
 
+        if (_only?.Contains(new ContentRef(digest, _written)) == false)
+        {
+            await AbandonAsync();
+            return;
+        }
+
         bool added = _large is not null ? await CompleteLargeAsync(digest) : CompleteSmall(digest);
         if (added)
         {
             Added = (Added.Count + 1, Added.Bytes + _written);
+            store.Trim();
         }
     }
 

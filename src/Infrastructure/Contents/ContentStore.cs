@@ -17,8 +17,8 @@ namespace Starlight.Infrastructure.Contents;
 ///   contents/lock       held while a process uses the store
 /// </code>
 /// A file appears by rename, complete and with its sha256 checked, or not at all. Reading checks the frame's length and checksum, which finds a
-/// damaged disk at a tenth of the price of sha256; the worker checks every sha256 again in any case. A content found damaged is removed, so that the next
-/// notify brings it back. Safe for concurrent use by one process.
+/// damaged disk at a tenth of the price of sha256; the worker checks every sha256 again in any case. A content found damaged is removed, and is then as good as evicted: whoever
+/// needs it next reads it from the registry again. Safe for concurrent use by one process.
 /// </summary>
 public sealed class ContentStore : IContentStore, IDisposable
 {
@@ -30,17 +30,16 @@ public sealed class ContentStore : IContentStore, IDisposable
 
     private readonly string _root;
     private readonly FileStream _lock;
-
-    /// <summary>What is present, one set per first digest byte, read from the directory when first needed. Guarded by its own lock object.</summary>
-    private readonly HashSet<Digest>?[] _present = new HashSet<Digest>?[256];
-
-    private readonly Lock[] _locks = [.. Enumerable.Range(0, 256).Select(_ => new Lock())];
+    private readonly ContentInventory _inventory;
 
     /// <param name="root">The <c>contents</c> directory; created if missing.</param>
+    /// <param name="limit">Bytes on disk above which the least recently used contents go; running bundles may need more for a while.</param>
+    /// <param name="time">Tells when a content was used.</param>
     /// <exception cref="FailureException">FailedPrecondition <c>Contents.InUse</c> or <c>Contents.Unusable</c>.</exception>
-    public ContentStore(string root)
+    public ContentStore(string root, long limit = long.MaxValue, TimeProvider? time = null)
     {
         _root = root;
+        _inventory = new ContentInventory(root, limit, time ?? TimeProvider.System);
         try
         {
             Directory.CreateDirectory(root);
@@ -69,16 +68,24 @@ public sealed class ContentStore : IContentStore, IDisposable
 
     private string TemporaryDirectory => Path.Combine(_root, "tmp");
 
-    public bool Contains(Digest content)
-    {
-        int bucket = Bucket(content);
-        lock (_locks[bucket])
-        {
-            return Present(bucket).Contains(content);
-        }
-    }
+    public StoreUsage Usage => _inventory.Usage;
 
-    public IContentIntake OpenIntake() => new ContentIntake(this);
+    public bool Contains(Digest content) => _inventory.Contains(content);
+
+    public IContentIntake OpenIntake(IReadOnlyCollection<ContentRef>? only = null) => new ContentIntake(this, only);
+
+    public void Touch(IEnumerable<ContentRef> contents) => _inventory.Touch(contents);
+
+    public IDisposable Protect() => _inventory.Protect();
+
+    public IContentSweep BeginSweep() => _inventory.BeginSweep();
+
+    /// <summary>Counts what earlier runs left and brings it below the limit. Reads every file's attributes: for the background.</summary>
+    public (long Count, long Bytes) Settle()
+    {
+        _inventory.ReadAll();
+        return _inventory.Trim();
+    }
 
     /// <summary>
     /// Opens a content for one pass from its beginning. The read that would return 0 fails instead if the length or checksum is wrong.
@@ -93,7 +100,7 @@ public sealed class ContentStore : IContentStore, IDisposable
         }
         catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
         {
-            Forget(content.Digest);
+            _inventory.Remove(content.Digest);
             throw new FailureException(Missing(content.Digest), e);
         }
 
@@ -110,12 +117,17 @@ public sealed class ContentStore : IContentStore, IDisposable
 
     public ReadOnlyMemory<byte>? Peek(Digest content, long offset, int maxLength)
     {
-        if (!Contains(content))
+        FileStream file;
+        try
+        {
+            file = new FileStream(PathOf(content), FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete, bufferSize: 0);
+        }
+        catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
         {
             return null;
         }
 
-        using Stream stream = new ZstdDecompressionStream(new FileStream(PathOf(content), FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete, bufferSize: 0));
+        using Stream stream = new ZstdDecompressionStream(file);
         byte[] buffer = new byte[maxLength];
         for (long skip = offset; skip > 0;)
         {
@@ -145,43 +157,35 @@ public sealed class ContentStore : IContentStore, IDisposable
     public void Dispose() => _lock.Dispose();
 
     internal static Error Missing(Digest content) =>
-        new("Contents.Missing", $"the proxy's content store does not hold {content} (any more): notify the image again", ErrorKind.Unavailable);
+        new("Contents.Missing", $"the proxy's content store does not hold {content} (any more): ask again, it is then read from the registry", ErrorKind.Unavailable);
 
     internal string NewTemporaryPath() => Path.Combine(TemporaryDirectory, Guid.NewGuid().ToString("N"));
 
     /// <summary>Makes a finished temporary file the content. False if it was there already (the temporary file is gone in either case).</summary>
     internal bool Publish(string temporary, Digest content)
     {
-        int bucket = Bucket(content);
-        lock (_locks[bucket])
+        bool added = _inventory.TryAdd(content, new FileInfo(temporary).Length, () =>
         {
-            HashSet<Digest> present = Present(bucket);
-            if (present.Contains(content))
-            {
-                File.Delete(temporary);
-                return false;
-            }
-
             string path = PathOf(content);
             Directory.CreateDirectory(Path.GetDirectoryName(path)!);
             File.Move(temporary, path, overwrite: true);
-            return present.Add(content);
+        });
+        if (!added)
+        {
+            File.Delete(temporary);
         }
+
+        return added;
     }
+
+    /// <summary>Makes room if what was published made the store too large.</summary>
+    internal void Trim() => _inventory.Trim();
 
     /// <summary>Removes a damaged content.</summary>
     internal FailureException Discard(Digest content, Exception? inner)
     {
-        File.Delete(PathOf(content));
-        Forget(content);
-        return new FailureException(new Error("Contents.Corrupt", $"the stored content {content} was damaged and has been removed: notify the image again", ErrorKind.DataCorrupt), inner);
-    }
-
-    private static int Bucket(Digest content)
-    {
-        Span<byte> raw = stackalloc byte[Digest.Size];
-        content.CopyTo(raw);
-        return raw[0];
+        _inventory.Remove(content);
+        return new FailureException(new Error("Contents.Corrupt", $"the stored content {content} was damaged and has been removed: ask again, it is then read from the registry", ErrorKind.DataCorrupt), inner);
     }
 
     private byte[] ReadSmall(ContentRef content, SafeFileHandle file)
@@ -214,40 +218,6 @@ public sealed class ContentStore : IContentStore, IDisposable
         {
             System.Buffers.ArrayPool<byte>.Shared.Return(frame);
         }
-    }
-
-    private void Forget(Digest content)
-    {
-        int bucket = Bucket(content);
-        lock (_locks[bucket])
-        {
-            Present(bucket).Remove(content);
-        }
-    }
-
-    /// <summary>The caller holds the bucket's lock.</summary>
-    private HashSet<Digest> Present(int bucket)
-    {
-        if (_present[bucket] is { } known)
-        {
-            return known;
-        }
-
-        HashSet<Digest> found = [];
-        string prefix = bucket.ToString("x2", System.Globalization.CultureInfo.InvariantCulture);
-        DirectoryInfo directory = new(Path.Combine(_root, prefix));
-        if (directory.Exists)
-        {
-            foreach (FileSystemInfo file in directory.EnumerateFileSystemInfos())
-            {
-                if (Digest.TryParseHex(prefix + file.Name, out Digest digest))
-                {
-                    found.Add(digest);
-                }
-            }
-        }
-
-        return _present[bucket] = found;
     }
 
     private string PathOf(Digest content) => Path.Combine(_root, content.ObjectPath);

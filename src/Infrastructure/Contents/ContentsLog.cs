@@ -12,4 +12,7 @@ internal static partial class ContentsLog
 
     [LoggerMessage(3, LogLevel.Information, "bundle {Identity} ({Bytes} bytes) evicted from the cache")]
     public static partial void BundleEvicted(ILogger logger, string identity, long bytes);
+
+    [LoggerMessage(4, LogLevel.Information, "content store: {Contents} contents in {Bytes} bytes, limit {Limit}; evicted {Evicted} ({EvictedBytes} bytes)")]
+    public static partial void Settled(ILogger logger, long contents, long bytes, long limit, long evicted, long evictedBytes);
 }

@@ -7,11 +7,12 @@ namespace Starlight.Infrastructure.Contents;
 public static class DependencyInjection
 {
     /// <summary>The proxy's content store and bundle cache below <paramref name="dataDirectory"/>.</summary>
-    public static IServiceCollection AddContents(this IServiceCollection services, string dataDirectory, long maxBundleCacheBytes)
+    public static IServiceCollection AddContents(this IServiceCollection services, string dataDirectory, long maxBundleCacheBytes, long storeLimit)
     {
-        services.AddSingleton(_ => new ContentStore(Path.Combine(dataDirectory, "contents")));
+        services.AddSingleton(provider => new ContentStore(Path.Combine(dataDirectory, "contents"), storeLimit, provider.GetService<TimeProvider>()));
         services.AddSingleton<IContentStore>(provider => provider.GetRequiredService<ContentStore>());
         services.AddSingleton(provider => new BundleCache(Path.Combine(dataDirectory, "bundles"), maxBundleCacheBytes, provider.GetRequiredService<ILogger<BundleCache>>()));
+        services.AddSingleton<IBundleKeeping>(provider => provider.GetRequiredService<BundleCache>());
         services.AddHostedService<ContentsStartup>();
         services.AddSingleton<IBundleFormat, BundleEncoding>();
         return services;

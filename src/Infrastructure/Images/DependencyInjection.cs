@@ -17,6 +17,7 @@ public static class DependencyInjection
     public static IServiceCollection AddLayerFormats(this IServiceCollection services, LayerFormatOptions? options = null)
     {
         services.TryAddSingleton<ILayerScanner, LayerScanner>();
+        services.TryAddSingleton<ILayerContents, LayerContents>();
         services.TryAddSingleton(new EStargzConverterOptions(options?.TemporaryDirectory ?? Environment.GetEnvironmentVariable("TMPDIR") ?? "/var/tmp"));
         services.TryAddSingleton(new ConversionCacheOptions(options?.ConversionCacheDirectory ?? DefaultCacheDirectory()));
         services.TryAddSingleton<ILayerConverter, EStargzConverter>();

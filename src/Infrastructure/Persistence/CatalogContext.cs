@@ -11,13 +11,15 @@ internal sealed class CatalogContext(DbContextOptions<CatalogContext> options) :
 
     public DbSet<ImageRow> Images => Set<ImageRow>();
 
+    public DbSet<ImageLayerRow> ImageLayers => Set<ImageLayerRow>();
+
+    public DbSet<ImageOriginRow> Origins => Set<ImageOriginRow>();
+
     public DbSet<IndexRow> Indexes => Set<IndexRow>();
 
     public DbSet<IndexImageRow> IndexImages => Set<IndexImageRow>();
 
     public DbSet<TagRow> Tags => Set<TagRow>();
-
-    public DbSet<RepositoryImageRow> RepositoryImages => Set<RepositoryImageRow>();
 
     public DbSet<ScanJobRow> ScanJobs => Set<ScanJobRow>();
 
@@ -41,6 +43,8 @@ internal sealed class CatalogContext(DbContextOptions<CatalogContext> options) :
             row.Property(r => r.UncompressedSize).HasColumnName("uncompressed_size");
             row.Property(r => r.IsEStargz).HasColumnName("is_estargz");
             row.Property(r => r.Index).HasColumnName("entries");
+            row.Property(r => r.Members).HasColumnName("members");
+            row.Property(r => r.IndexedAt).HasColumnName("indexed_at");
         });
         modelBuilder.Entity<ImageRow>(row =>
         {
@@ -58,6 +62,7 @@ internal sealed class CatalogContext(DbContextOptions<CatalogContext> options) :
             row.Property(r => r.FileCount).HasColumnName("file_count");
             row.Property(r => r.ContentBytes).HasColumnName("content_bytes");
             row.Property(r => r.IndexedAt).HasColumnName("indexed_at");
+            row.Property(r => r.UsedAt).HasColumnName("used_at");
             row.HasMany(r => r.Layers).WithOne().HasForeignKey(l => l.Image);
         });
         modelBuilder.Entity<ImageLayerRow>(row =>
@@ -67,6 +72,17 @@ internal sealed class CatalogContext(DbContextOptions<CatalogContext> options) :
             row.Property(r => r.Position).HasColumnName("position");
             row.Property(r => r.Layer).HasColumnName("layer");
             row.HasOne<LayerRow>().WithMany().HasForeignKey(r => r.Layer);
+        });
+        modelBuilder.Entity<ImageOriginRow>(row =>
+        {
+            row.ToTable("image_origins").HasKey(r => new { r.Image, r.Registry, r.Repository });
+            row.Property(r => r.Image).HasColumnName("image");
+            row.Property(r => r.Registry).HasColumnName("registry");
+            row.Property(r => r.Repository).HasColumnName("repository");
+            row.Property(r => r.Insecure).HasColumnName("insecure");
+            row.Property(r => r.IsRoot).HasColumnName("is_root");
+            row.Property(r => r.NotifiedAt).HasColumnName("notified_at");
+            row.HasOne<ImageRow>().WithMany().HasForeignKey(r => r.Image);
         });
         modelBuilder.Entity<IndexRow>(row =>
         {
@@ -96,14 +112,6 @@ internal sealed class CatalogContext(DbContextOptions<CatalogContext> options) :
             row.Property(r => r.NotifiedAt).HasColumnName("notified_at");
             row.HasOne<ImageRow>().WithMany().HasForeignKey(r => r.Image);
             row.HasOne<IndexRow>().WithMany().HasForeignKey(r => r.Index);
-        });
-        modelBuilder.Entity<RepositoryImageRow>(row =>
-        {
-            row.ToTable("repository_images").HasKey(r => new { r.Image, r.Registry, r.Repository });
-            row.Property(r => r.Image).HasColumnName("image");
-            row.Property(r => r.Registry).HasColumnName("registry");
-            row.Property(r => r.Repository).HasColumnName("repository");
-            row.HasOne<ImageRow>().WithMany().HasForeignKey(r => r.Image);
         });
     }
 

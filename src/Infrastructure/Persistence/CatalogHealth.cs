@@ -9,6 +9,8 @@ internal sealed class CatalogHealth(CatalogAccess access, TimeProvider time) : I
     /// <summary>Orchestrators give a probe a second or a few. Arbitrary.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(2);
 
+    public string? Fault => access.Fault;
+
     public async Task<Error?> CheckAsync(CancellationToken cancellationToken)
     {
         try

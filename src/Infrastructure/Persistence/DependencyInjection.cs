@@ -17,6 +17,8 @@ public static class DependencyInjection
         services.AddSingleton(database);
         services.AddPooledDbContextFactory<CatalogContext>(database.Configure);
         services.AddSingleton<CatalogAccess>();
+        services.AddSingleton<ICatalogKeeping, CatalogKeeping>();
+        services.AddSingleton<IClaims, Claims>();
         services.AddSingleton<IImageCatalog, ImageCatalog>();
         services.AddSingleton<IImageQueries, ImageQueries>();
         services.AddSingleton<ICatalogHealth, CatalogHealth>();

@@ -26,11 +26,35 @@ internal sealed class ImageCatalog(CatalogAccess access, TimeProvider time) : II
         async context =>
         {
             LayerRow? row = await context.Layers.AsNoTracking().FirstOrDefaultAsync(l => l.Digest == blob, cancellationToken);
-            return row is null ? null : new IndexedLayer(row.Digest, row.DiffId, row.Size, row.UncompressedSize, row.IsEStargz, Packed.Unpack(row.Index));
+            return row is null ? null : new IndexedLayer(row.Digest, row.DiffId, row.Size, row.UncompressedSize, row.IsEStargz, Packed.Unpack(row.Index))
+            {
+                Members = row.Members is null ? default(ReadOnlyMemory<byte>) : Packed.Unpack(row.Members),
+            };
         },
         cancellationToken);
 
-    public Task RecordAsync(Notification notification, CancellationToken cancellationToken) => access.RunAsync(
+    public Task<IReadOnlyList<ImageOrigin>> FindOriginsAsync(Digest manifest, CancellationToken cancellationToken) => access.RunAsync<IReadOnlyList<ImageOrigin>>(
+        async context => await context.Origins.AsNoTracking()
+            .Where(o => o.Image == manifest)
+            .OrderByDescending(o => o.NotifiedAt)
+            .Select(o => new ImageOrigin(o.Registry, o.Repository, o.Insecure))
+            .ToListAsync(cancellationToken),
+        cancellationToken);
+
+    public Task RecordLayerAsync(IndexedLayer layer, CancellationToken cancellationToken) => WriteAsync(
+        async context =>
+        {
+            if (!await context.Layers.AnyAsync(l => l.Digest == layer.Digest, cancellationToken))
+            {
+                context.Layers.Add(ToRow(layer, time.GetUtcNow()));
+            }
+        },
+        cancellationToken);
+
+    public Task RecordAsync(Notification notification, CancellationToken cancellationToken) =>
+        WriteAsync(context => AddAsync(context, notification, cancellationToken), cancellationToken);
+
+    private Task WriteAsync(Func<CatalogContext, Task> add, CancellationToken cancellationToken) => access.RunAsync(
         async context =>
         {
             for (int attempt = 1; ; attempt++)
@@ -38,7 +62,8 @@ internal sealed class ImageCatalog(CatalogAccess access, TimeProvider time) : II
                 try
                 {
                     await using IDbContextTransaction transaction = await context.Database.BeginTransactionAsync(cancellationToken);
-                    await AddAsync(context, notification, cancellationToken);
+                    await access.LockAsync(context, alone: false, cancellationToken);
+                    await add(context);
                     await context.SaveChangesAsync(cancellationToken);
                     await transaction.CommitAsync(cancellationToken);
                     return true;
@@ -58,7 +83,7 @@ internal sealed class ImageCatalog(CatalogAccess access, TimeProvider time) : II
         {
             if (!await context.Layers.AnyAsync(l => l.Digest == layer.Digest, cancellationToken))
             {
-                context.Layers.Add(ToRow(layer));
+                context.Layers.Add(ToRow(layer, now));
             }
         }
 
@@ -66,7 +91,7 @@ internal sealed class ImageCatalog(CatalogAccess access, TimeProvider time) : II
         {
             if (!await context.Images.AnyAsync(i => i.Digest == image.Digest, cancellationToken))
             {
-                context.Images.Add(ToRow(image.Verified()));
+                context.Images.Add(ToRow(image.Verified(), now));
             }
         }
 
@@ -88,18 +113,27 @@ internal sealed class ImageCatalog(CatalogAccess access, TimeProvider time) : II
             }
         }
 
-        (string registry, string repository) = (notification.Reference.Registry, notification.Reference.Repository);
-        foreach (Digest image in notification.Images.Select(i => i.Manifest).Distinct())
-        {
-            if (!await context.RepositoryImages.AnyAsync(r => r.Image == image && r.Registry == registry && r.Repository == repository, cancellationToken))
-            {
-                context.RepositoryImages.Add(new RepositoryImageRow { Image = image, Registry = registry, Repository = repository });
-            }
-        }
-
+        await AddOriginsAsync(context, notification, now, cancellationToken);
         if (notification.Reference.Tag is { } tag)
         {
             await PointTagAsync(context, notification, tag, now, cancellationToken);
+        }
+    }
+
+    private static async Task AddOriginsAsync(CatalogContext context, Notification notification, DateTimeOffset now, CancellationToken cancellationToken)
+    {
+        bool isRoot = notification.Reference.Tag is null;
+        foreach (Digest image in notification.Images.Select(i => i.Manifest).Distinct())
+        {
+            (string registry, string repository) = (notification.Reference.Registry, notification.Reference.Repository);
+            ImageOriginRow? row = await context.Origins.FirstOrDefaultAsync(o => o.Image == image && o.Registry == registry && o.Repository == repository, cancellationToken);
+            if (row is null)
+            {
+                row = new ImageOriginRow { Image = image, Registry = registry, Repository = repository, Insecure = notification.Insecure, IsRoot = isRoot, NotifiedAt = now };
+                context.Origins.Add(row);
+            }
+
+            (row.Insecure, row.IsRoot, row.NotifiedAt) = (notification.Insecure, row.IsRoot || isRoot, now);
         }
     }
 
@@ -113,6 +147,15 @@ internal sealed class ImageCatalog(CatalogAccess access, TimeProvider time) : II
         Digest? index = notification.Index?.Digest;
         List<TagRow> present = await context.Tags.Where(t => t.Registry == registry && t.Repository == repository && t.Tag == tag).ToListAsync(cancellationToken);
         HashSet<string> platforms = [.. notification.Images.Select(i => i.Platform.ToString())];
+
+        // What the tag leaves can only be asked for by digest from now on: its grace period begins.
+        HashSet<Digest> wanted = [.. notification.Images.Select(i => i.Manifest)];
+        List<Digest> left = [.. present.Select(t => t.Image).Where(i => !wanted.Contains(i)).Distinct()];
+        if (left.Count > 0)
+        {
+            await context.Images.Where(i => left.Contains(i.Digest)).ExecuteUpdateAsync(set => set.SetProperty(i => i.UsedAt, now), cancellationToken);
+        }
+
         context.Tags.RemoveRange(present.Where(t => !platforms.Contains(t.Platform) && (index is null || t.Index != index)));
         foreach (PlatformImage image in notification.Images)
         {
@@ -136,7 +179,7 @@ internal sealed class ImageCatalog(CatalogAccess access, TimeProvider time) : II
         _ => e is DbUpdateConcurrencyException,
     };
 
-    private static LayerRow ToRow(IndexedLayer layer) => new()
+    private static LayerRow ToRow(IndexedLayer layer, DateTimeOffset now) => new()
     {
         Digest = layer.Digest,
         DiffId = layer.DiffId,
@@ -144,9 +187,11 @@ internal sealed class ImageCatalog(CatalogAccess access, TimeProvider time) : II
         UncompressedSize = layer.UncompressedSize,
         IsEStargz = layer.IsEStargz,
         Index = Packed.Pack(layer.Index.Span),
+        Members = layer.Members.IsEmpty ? null : Packed.Pack(layer.Members.Span),
+        IndexedAt = now,
     };
 
-    private static ImageRow ToRow(IndexedImage image) => new()
+    private static ImageRow ToRow(IndexedImage image, DateTimeOffset now) => new()
     {
         Digest = image.Digest,
         Platform = image.Platform.ToString(),
@@ -161,6 +206,7 @@ internal sealed class ImageCatalog(CatalogAccess access, TimeProvider time) : II
         FileCount = image.FileCount,
         ContentBytes = image.ContentBytes,
         IndexedAt = image.IndexedAt,
+        UsedAt = now,
         Layers = [.. image.Layers.Select((layer, position) => new ImageLayerRow { Image = image.Digest, Position = position, Layer = layer })],
     };
 

@@ -40,6 +40,6 @@ internal sealed class ImageQueries(CatalogAccess access) : IImageQueries
         cancellationToken);
 
     public Task<IReadOnlyList<string>> FindRepositoriesAsync(Digest manifest, CancellationToken cancellationToken) => access.RunAsync<IReadOnlyList<string>>(
-        async context => await context.RepositoryImages.AsNoTracking().Where(r => r.Image == manifest).Select(r => r.Registry + "/" + r.Repository).ToListAsync(cancellationToken),
+        async context => await context.Origins.AsNoTracking().Where(r => r.Image == manifest).Select(r => r.Registry + "/" + r.Repository).ToListAsync(cancellationToken),
         cancellationToken);
 }

@@ -18,6 +18,11 @@ internal sealed class LayerRow
 
     /// <summary>Layer index, one zstd frame.</summary>
     public required byte[] Index { get; init; }
+
+    /// <summary>Where the blob has each content, one zstd frame; null if that is not known.</summary>
+    public required byte[]? Members { get; init; }
+
+    public required DateTimeOffset IndexedAt { get; init; }
 }
 
 internal sealed class ImageRow
@@ -51,6 +56,9 @@ internal sealed class ImageRow
 
     public required DateTimeOffset IndexedAt { get; init; }
 
+    /// <summary>When somebody wanted it last, or a tag stood for it, to an hour or so.</summary>
+    public required DateTimeOffset UsedAt { get; set; }
+
     public List<ImageLayerRow> Layers { get; init; } = [];
 }
 
@@ -62,6 +70,22 @@ internal sealed class ImageLayerRow
     public required int Position { get; init; }
 
     public required Digest Layer { get; init; }
+}
+
+internal sealed class ImageOriginRow
+{
+    public required Digest Image { get; init; }
+
+    public required string Registry { get; init; }
+
+    public required string Repository { get; init; }
+
+    public required bool Insecure { get; set; }
+
+    /// <summary>It was notified by digest: it stays without a tag.</summary>
+    public required bool IsRoot { get; set; }
+
+    public required DateTimeOffset NotifiedAt { get; set; }
 }
 
 internal sealed class IndexRow
@@ -98,14 +122,4 @@ internal sealed class TagRow
     public required Digest? Index { get; set; }
 
     public required DateTimeOffset NotifiedAt { get; set; }
-}
-
-/// <summary>In which repositories an image was notified, also after its tags moved on: who may read it by its digest.</summary>
-internal sealed class RepositoryImageRow
-{
-    public required Digest Image { get; init; }
-
-    public required string Registry { get; init; }
-
-    public required string Repository { get; init; }
 }

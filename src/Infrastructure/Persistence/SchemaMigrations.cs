@@ -89,6 +89,36 @@ internal static class SchemaMigrations
             """,
             "INSERT INTO repository_images (image, registry, repository) SELECT DISTINCT image, registry, repository FROM tags",
         ]),
-        ScanJobSchema.Migration(3),
+        new(3, "origins, members, use and claims",
+        [
+            "ALTER TABLE layers ADD COLUMN members {blob} NULL",
+            "ALTER TABLE layers ADD COLUMN indexed_at {bigint} NOT NULL DEFAULT 0",
+            "ALTER TABLE images ADD COLUMN used_at {bigint} NOT NULL DEFAULT 0",
+            "UPDATE images SET used_at = indexed_at",
+            """
+            CREATE TABLE image_origins (
+                image             TEXT     NOT NULL REFERENCES images (digest) ON DELETE CASCADE,
+                registry          TEXT     NOT NULL,
+                repository        TEXT     NOT NULL,
+                insecure          {bool}   NOT NULL,
+                is_root           {bool}   NOT NULL,
+                notified_at       {bigint} NOT NULL,
+                PRIMARY KEY (image, registry, repository))
+            """,
+            """
+            INSERT INTO image_origins (image, registry, repository, insecure, is_root, notified_at)
+                SELECT r.image, r.registry, r.repository, CAST(0 AS {bool}),
+                    CAST(CASE WHEN EXISTS (SELECT 1 FROM tags t WHERE t.image = r.image) OR EXISTS (SELECT 1 FROM index_images m WHERE m.image = r.image) THEN 0 ELSE 1 END AS {bool}), 0
+                FROM repository_images r
+            """,
+            "DROP TABLE repository_images",
+            """
+            CREATE TABLE claims (
+                name              TEXT     NOT NULL PRIMARY KEY,
+                owner             TEXT     NOT NULL,
+                expires_at        {bigint} NOT NULL)
+            """,
+        ]),
+        ScanJobSchema.Migration(4),
     ];
 }

@@ -1,12 +1,41 @@
 using Starlight.Application.Delta;
+using Starlight.Application.Refill;
+using Starlight.Domain.Content;
+using Starlight.Domain.SharedKernel;
 using Starlight.Infrastructure.Bundles;
 using Starlight.Infrastructure.Contents;
 
 namespace Starlight.Presentation.Proxy.Endpoints;
 
-/// <summary>Joins the two data-plane parts that make a planned bundle's bytes: the content store and the bundle writer.</summary>
-internal sealed class BundleSource(ContentStore contents)
+/// <summary>
+/// Joins the data-plane parts that make a planned bundle's bytes: the content store, the supply of what the store has given up, and the bundle writer. The header does not wait for
+/// contents; a block waits for those that are in it.
+/// </summary>
+internal sealed class BundleSource(ContentStore contents, ContentSupply supply)
 {
-    public Task WriteAsync(Stream output, DeltaBundle delta, CancellationToken cancellationToken) =>
-        BundleWriter.WriteAsync(output, delta.Units, delta.Plan, (content, _) => ValueTask.FromResult(contents.OpenRead(content)), BundleWriter.DefaultLevel, contents.ScratchDirectory, cancellationToken);
+    /// <summary>A content that arrived can be found damaged or removed by hand when it is opened; not every time.</summary>
+    private const int Attempts = 3;
+
+    public async Task WriteAsync(Stream output, DeltaBundle delta, CancellationToken cancellationToken)
+    {
+        await using ContentReservation reservation = supply.Reserve(delta.Manifests, delta.Reads);
+        await BundleWriter.WriteAsync(
+            output, delta.Units, delta.Plan, (content, token) => OpenAsync(reservation, content, token), BundleWriter.DefaultLevel, contents.ScratchDirectory, cancellationToken);
+    }
+
+    private async ValueTask<Stream> OpenAsync(ContentReservation reservation, ContentRef content, CancellationToken cancellationToken)
+    {
+        for (int attempt = 1; ; attempt++)
+        {
+            await reservation.WaitAsync(content, cancellationToken);
+            try
+            {
+                return contents.OpenRead(content);
+            }
+            catch (FailureException e) when (attempt < Attempts && e.Error.Code is "Contents.Missing" or "Contents.Corrupt")
+            {
+                // The store has forgotten it: the next wait reads it again.
+            }
+        }
+    }
 }

@@ -91,7 +91,7 @@ internal sealed class DeltaEndpoint(IMediator mediator, RegistryNames registries
             return;
         }
 
-        using CachedBundle bundle = bundles.OpenOrBuild(delta.Identity, (output, token) => source.WriteAsync(output, delta, token));
+        using CachedBundle bundle = bundles.OpenOrBuild(delta.Identity, (output, token) => source.WriteAsync(output, delta, token), delta.Manifests);
         ProxyTelemetry.ActiveStreams.Add(1);
         try
         {

@@ -15,6 +15,12 @@ internal sealed record ProxySettings
     /// <summary>In MiB: some hundreds of bundles of ordinary images.</summary>
     public const int DefaultBundleCacheMegabytes = 10 * 1024;
 
+    /// <summary>Half of the disk: bundles, the catalog and others need room, too.</summary>
+    public const string DefaultStoreLimit = "50%";
+
+    /// <summary>A week: fleets update within it, and updates are made from what workers have.</summary>
+    public const int DefaultGarbageGraceHours = 7 * 24;
+
     /// <summary>What container platforms wait before they kill (Kubernetes: terminationGracePeriodSeconds).</summary>
     public const int DefaultShutdownSeconds = 30;
 
@@ -36,6 +42,12 @@ internal sealed record ProxySettings
     public RegistryOptions RegistryAccess { get; init; } = new();
 
     public required long BundleCacheBytes { get; init; }
+
+    /// <summary>Bytes that contents may take on disk.</summary>
+    public required long StoreLimitBytes { get; init; }
+
+    /// <summary>How long images that no tag names and nobody asks for are kept.</summary>
+    public required TimeSpan GarbageGrace { get; init; }
 
     /// <summary>The accounts file; null: everybody may do everything.</summary>
     public string? AccountsPath { get; init; }

@@ -24,6 +24,8 @@ internal sealed record SettingsFile
         ["data_dir"] = static (file, value) => file with { DataDirectory = Text(value) },
         ["default_registry"] = static (file, value) => file with { DefaultRegistry = Text(value) },
         ["default_registry_alias"] = static (file, value) => file with { DefaultRegistryAliases = [.. List(value).Select(Text)] },
+        ["gc_grace_hours"] = static (file, value) => file with { GarbageGraceHours = Number(value) },
+        ["store_limit"] = static (file, value) => file with { StoreLimit = Text(value) },
         ["bundle_cache_mb"] = static (file, value) => file with { BundleCacheMegabytes = Number(value) },
         ["accounts"] = static (file, value) => file with { Accounts = Text(value) },
         ["tls_certificate"] = static (file, value) => file with { TlsCertificate = Text(value) },
@@ -56,6 +58,10 @@ internal sealed record SettingsFile
     public IReadOnlyList<string>? DefaultRegistryAliases { get; private init; }
 
     public int? BundleCacheMegabytes { get; private init; }
+
+    public string? StoreLimit { get; private init; }
+
+    public int? GarbageGraceHours { get; private init; }
 
     public string? Accounts { get; private init; }
 

@@ -25,6 +25,8 @@ internal sealed record CommandLineSettings
 
     public string? Registry { get; init; }
 
+    public string? StoreLimit { get; init; }
+
     public string? Accounts { get; init; }
 
     public string? TlsCertificate { get; init; }
@@ -60,6 +62,8 @@ internal static class SettingsSources
             Registries = new RegistryNames(registry, file.DefaultRegistryAliases ?? []),
             RegistryAccess = RegistryAccess(registry, file, environment),
             BundleCacheBytes = (long)megabytes << 20,
+            GarbageGrace = TimeSpan.FromHours(AtLeast(0, "gc_grace_hours", file.GarbageGraceHours ?? ProxySettings.DefaultGarbageGraceHours)),
+            StoreLimitBytes = StoreLimit.Parse(flags.StoreLimit ?? Variable("STARLIGHT_STORE_LIMIT") ?? file.StoreLimit ?? ProxySettings.DefaultStoreLimit, dataDirectory),
             AccountsPath = AccountsPath(flags, file, environment),
             Tls = Tls(flags.TlsCertificate ?? Variable("STARLIGHT_TLS_CERT") ?? file.TlsCertificate, flags.TlsKey ?? Variable("STARLIGHT_TLS_KEY") ?? file.TlsKey),
             Limits = new ClientLimits(

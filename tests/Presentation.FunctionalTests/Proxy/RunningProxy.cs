@@ -27,7 +27,7 @@ public sealed class RunningProxy : IAsyncDisposable
     /// <summary>The configuration file's content; taken at each start.</summary>
     internal string Config { get; set; } = "{}";
 
-    public static Task<RunningProxy> StartAsync() => StartAsync(new CommandLineSettings());
+    public static Task<RunningProxy> StartAsync(string? storeLimit = null, string? database = null) => StartAsync(new CommandLineSettings { StoreLimit = storeLimit, Database = database });
 
     internal static async Task<RunningProxy> StartAsync(CommandLineSettings flags, string config = "{}")
     {

@@ -13,6 +13,14 @@ public interface IImageCatalog
 
     Task<IndexedLayer?> FindLayerAsync(Digest blob, CancellationToken cancellationToken);
 
+    /// <summary>The repositories that an image was notified from, the latest first. None for an image that is not known.</summary>
+    Task<IReadOnlyList<ImageOrigin>> FindOriginsAsync(Digest manifest, CancellationToken cancellationToken);
+
+    /// <summary>
+    /// Stores what was found out about a layer, which is true whatever image lists it. A layer that is stored already stays as it is.
+    /// </summary>
+    Task RecordLayerAsync(IndexedLayer layer, CancellationToken cancellationToken);
+
     /// <summary>
     /// Stores everything of <paramref name="notification"/> in one transaction and lets the tag stand for its images. What is stored
     /// already stays as it is; repeating the call changes nothing.

@@ -22,7 +22,11 @@ public interface IContentSink
 /// <param name="DiffId">sha256 of the uncompressed tar, all of it.</param>
 /// <param name="UncompressedSize">Length of the uncompressed tar in bytes.</param>
 /// <param name="IsEStargz">The blob ends in a valid eStargz footer with a TOC.</param>
-public sealed record LayerScan(IReadOnlyList<LayerEntry> Entries, Digest DiffId, long UncompressedSize, bool IsEStargz);
+public sealed record LayerScan(IReadOnlyList<LayerEntry> Entries, Digest DiffId, long UncompressedSize, bool IsEStargz)
+{
+    /// <summary>Where the blob has each content, for <see cref="ILayerContents"/>; empty if its contents cannot be read one by one.</summary>
+    public ReadOnlyMemory<byte> Members { get; init; }
+}
 
 /// <summary>Reads layer blobs of every legal kind (tar; gzip incl. many members; zstd incl. many frames) in one pass and bounded memory.</summary>
 public interface ILayerScanner

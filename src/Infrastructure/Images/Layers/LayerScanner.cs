@@ -25,10 +25,12 @@ internal sealed class LayerScanner : ILayerScanner
         using IncrementalHash contentHash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         List<LayerEntry> entries = [];
         LayerBudget budget = default;
+        TocMembers? toc = null;
         while (await reader.NextAsync(cancellationToken) is { } entry)
         {
             budget.Take(entry);
-            Digest content = entry.Kind == FileKind.Regular ? await ReadContentAsync(reader, entry.Size, contentHash, sink, cancellationToken) : default;
+            toc = entry.Kind == FileKind.Regular && compression == LayerCompression.Gzip && entry.Name.Clean() == EStargzNames.Toc ? new TocMembers(entries) : null;
+            Digest content = entry.Kind == FileKind.Regular ? await ReadContentAsync(reader, entry.Size, contentHash, sink, toc, cancellationToken) : default;
             entries.Add(LayerEntryFactory.From(entry, content));
         }
 
@@ -38,15 +40,22 @@ internal sealed class LayerScanner : ILayerScanner
             throw LayerFailures.Malformed("something follows its compressed data");
         }
 
-        bool isEStargz = compression == LayerCompression.Gzip && EStargzFooter.TryParse(source.Tail, out long tocOffset) && tocOffset < source.BytesRead && EndsInToc(entries);
-        return new LayerScan(isEStargz ? WithoutFormatEntries(entries) : entries, diffId, reader.Length, isEStargz);
+        long tocOffset = 0;
+        bool isEStargz = compression == LayerCompression.Gzip && EStargzFooter.TryParse(source.Tail, out tocOffset) && tocOffset < source.BytesRead && EndsInToc(entries);
+        if (!isEStargz)
+        {
+            return new LayerScan(entries, diffId, reader.Length, IsEStargz: false);
+        }
+
+        byte[]? members = toc!.Finish(tocOffset);
+        return new LayerScan(WithoutFormatEntries(entries), diffId, reader.Length, IsEStargz: true) { Members = members };
     }
 
     public byte[] EncodeIndex(IReadOnlyList<LayerEntry> entries) => LayerIndexCodec.Encode(entries);
 
     public IReadOnlyList<LayerEntry> DecodeIndex(ReadOnlyMemory<byte> index) => LayerIndexCodec.Decode(index.Span);
 
-    private static async ValueTask<Digest> ReadContentAsync(TarReader reader, long size, IncrementalHash hash, IContentSink? sink, CancellationToken cancellationToken)
+    private static async ValueTask<Digest> ReadContentAsync(TarReader reader, long size, IncrementalHash hash, IContentSink? sink, TocMembers? toc, CancellationToken cancellationToken)
     {
         if (size == 0)
         {
@@ -67,6 +76,7 @@ internal sealed class LayerScanner : ILayerScanner
             }
 
             hash.AppendData(piece.Span);
+            toc?.Append(piece.Span);
             if (sink is not null)
             {
                 await sink.WriteAsync(piece, cancellationToken);

@@ -1,0 +1,169 @@
+using System.Collections.Concurrent;
+using Starlight.Application.Abstractions.Catalog;
+using Starlight.Domain.Catalog;
+using Starlight.Domain.Content;
+using Starlight.Domain.SharedKernel;
+
+namespace Starlight.Application.Refill;
+
+/// <summary>
+/// Contents for those who need them, whether the store holds them or not: what was evicted, damaged or taken in by another proxy is read from the registry again.
+/// </summary>
+public sealed class ContentSupply
+{
+    /// <summary>Someone may push the image again. Arbitrary.</summary>
+    private static readonly TimeSpan LostFor = TimeSpan.FromMinutes(10);
+
+    private readonly IImageCatalog _catalog;
+    private readonly IContentStore _store;
+    private readonly LayerRefill _refill;
+
+    private readonly TimeProvider _time;
+
+    /// <summary>Contents that could not be had, and since when.</summary>
+    private readonly ConcurrentDictionary<Digest, DateTimeOffset> _lost = new();
+
+    internal ContentSupply(IImageCatalog catalog, IContentStore store, LayerRefill refill, TimeProvider time) => (_catalog, _store, _refill, _time) = (catalog, store, refill, time);
+
+    /// <summary>
+    /// Makes sure of contents of indexed images: they are not evicted until the result is disposed, and those that are not there are on their way, in the
+    /// order given. Returns at once.
+    /// </summary>
+    /// <param name="manifests">Images that have them.</param>
+    /// <param name="contents">In the order of their use.</param>
+    public ContentReservation Reserve(IReadOnlyList<Digest> manifests, IReadOnlyList<ContentRef> contents) =>
+        new(_store, contents, (missing, arrived, token) => ReadAsync(manifests, missing, arrived, token));
+
+    /// <summary>
+    /// The content was asked for lately and neither the store nor a registry has it: its image was deleted there. What can do without it should.
+    /// </summary>
+    public bool IsLost(Digest content)
+    {
+        if (!_lost.TryGetValue(content, out DateTimeOffset since))
+        {
+            return false;
+        }
+
+        if (!_store.Contains(content) && _time.GetUtcNow() - since < LostFor)
+        {
+            return true;
+        }
+
+        _lost.TryRemove(content, out _);
+        return false;
+    }
+
+    /// <summary>Brings contents into the store that are not there.</summary>
+    /// <exception cref="FailureException">What the registry fails with.</exception>
+    internal Task EnsureAsync(ContentOrigin origin, IReadOnlyList<ContentRef> contents, CancellationToken cancellationToken) =>
+        _refill.ReadAsync(origin, contents, static _ => { }, cancellationToken);
+
+    private async Task ReadAsync(IReadOnlyList<Digest> manifests, IReadOnlyList<ContentRef> missing, Action<Digest> arrived, CancellationToken cancellationToken)
+    {
+        Dictionary<Digest, IndexedLayer> layers = [];
+        List<ImageOrigin> repositories = [];
+        foreach (Digest manifest in manifests)
+        {
+            IndexedImage image = await _catalog.FindImageAsync(manifest, cancellationToken) ?? throw new FailureException(RefillErrors.ContentMissing(missing[0].Digest));
+            foreach (Digest layer in image.Layers.Reverse())
+            {
+                if (!layers.ContainsKey(layer))
+                {
+                    layers.Add(layer, await _catalog.FindLayerAsync(layer, cancellationToken) ?? throw new FailureException(RefillErrors.ContentMissing(missing[0].Digest)));
+                }
+            }
+
+            repositories.AddRange(await _catalog.FindOriginsAsync(manifest, cancellationToken));
+        }
+
+        try
+        {
+            await _refill.ReadAsync(new ContentOrigin([.. layers.Values], [.. repositories.Distinct()]), missing, arrived, cancellationToken);
+        }
+        catch (FailureException e) when (e.Error.Kind == ErrorKind.NotFound || e.Error.Code == RefillErrors.Missing)
+        {
+            foreach (ContentRef content in missing.Where(c => !_store.Contains(c.Digest)))
+            {
+                _lost[content.Digest] = _time.GetUtcNow();
+            }
+
+            // Not "not found": the image is known here, its contents cannot be had now.
+            throw e.Error.Kind == ErrorKind.NotFound ? new FailureException(RefillErrors.Gone(e.Error), e) : e;
+        }
+    }
+}
+
+/// <summary>Contents that somebody is using. Safe for concurrent use.</summary>
+public sealed class ContentReservation : IAsyncDisposable
+{
+    private readonly IContentStore _store;
+    private readonly Func<IReadOnlyList<ContentRef>, Action<Digest>, CancellationToken, Task> _read;
+    private readonly IDisposable _protection;
+    private readonly CancellationTokenSource _stop = new();
+
+    /// <summary>Contents that were missing at the beginning; each completes when it arrives. Not changed after the constructor.</summary>
+    private readonly Dictionary<Digest, TaskCompletionSource> _expected = [];
+
+    private readonly Task _reading = Task.CompletedTask;
+
+    internal ContentReservation(IContentStore store, IReadOnlyList<ContentRef> contents, Func<IReadOnlyList<ContentRef>, Action<Digest>, CancellationToken, Task> read)
+    {
+        (_store, _read) = (store, read);
+
+        // In this order: what is touched after the protection began stays.
+        _protection = store.Protect();
+        store.Touch(contents);
+        List<ContentRef> missing = [.. contents.Where(c => !store.Contains(c.Digest))];
+        foreach (ContentRef content in missing)
+        {
+            _expected.TryAdd(content.Digest, new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
+        }
+
+        if (missing.Count > 0)
+        {
+            _reading = Task.Run(() => ReadAllAsync(missing));
+        }
+    }
+
+    /// <summary>Waits until a content is in the store.</summary>
+    /// <exception cref="FailureException">It cannot be had.</exception>
+    public Task WaitAsync(ContentRef content, CancellationToken cancellationToken)
+    {
+        if (_expected.TryGetValue(content.Digest, out TaskCompletionSource? expected) && !expected.Task.IsCompletedSuccessfully)
+        {
+            return expected.Task.WaitAsync(cancellationToken);
+        }
+
+        // It was there and is not any more: found damaged, or removed by hand.
+        return _store.Contains(content.Digest) ? Task.CompletedTask : _read([content], static _ => { }, cancellationToken);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _stop.CancelAsync();
+        await _reading;
+        _stop.Dispose();
+        _protection.Dispose();
+    }
+
+    private async Task ReadAllAsync(List<ContentRef> missing)
+    {
+        try
+        {
+            await _read(missing, digest => _expected[digest].TrySetResult(), _stop.Token);
+        }
+#pragma warning disable CA1031 // everything goes to those who wait for a content
+        catch (Exception e)
+#pragma warning restore CA1031
+        {
+            foreach (TaskCompletionSource expected in _expected.Values)
+            {
+                if (expected.TrySetException(e))
+                {
+                    // Nobody may be waiting for it.
+                    _ = expected.Task.Exception;
+                }
+            }
+        }
+    }
+}

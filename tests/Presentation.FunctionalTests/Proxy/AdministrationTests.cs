@@ -1,0 +1,109 @@
+using System.Text.Json.Nodes;
+using Starlight.Domain.Content;
+using Starlight.TestKit;
+
+namespace Starlight.Presentation.FunctionalTests.Proxy;
+
+public sealed class AdministrationTests(ProxyFixture fixture) : IClassFixture<ProxyFixture>
+{
+    [Fact]
+    public async Task Gc_AfterATagMovedAndATagWasDeleted_FreesTheirContentsAndBundlesAndNoOthers()
+    {
+        await using RunningProxy proxy = await RunningProxy.StartAsync();
+        (ImagePusher pusher, string name) = fixture.NewRepository();
+        await pusher.ImageAsync("v", [ProxyFixture.Layer(1)]);
+        await proxy.NotifyAsync($"{name}:v");
+        await proxy.DeltaAsync($"to={name}:v");
+        await pusher.ImageAsync("v", [ProxyFixture.Layer(2)]);
+        await proxy.NotifyAsync($"{name}:v");
+        await pusher.ImageAsync("gone", [ProxyFixture.Layer(3)]);
+        await proxy.NotifyAsync($"{name}:gone");
+        byte[] kept = await proxy.DeltaAsync($"to={name}:v");
+        await DeleteAsync(proxy, $"{name}:gone");
+
+        JsonNode early = await AnswerAsync(await proxy.Http.PostAsync("/starlight/admin/gc", null));
+        await Probe.UntilAsync(async () => (int)(await AnswerAsync(await proxy.Http.PostAsync("/starlight/admin/gc?grace=0", null)))["contents"]! == 0, "nothing is left to collect");
+        JsonNode statistics = await AnswerAsync(await proxy.Http.GetAsync("/starlight/admin/stats"));
+        string[] bundles = [.. Directory.GetFiles(Path.Combine(proxy.DataDirectory, "bundles")).Where(f => !f.EndsWith(".images", StringComparison.Ordinal))];
+
+        ((int)early["contents"]!).ShouldBe(0, "everything was used within the grace period");
+        ((int)early["catalog"]!["images"]!).ShouldBe(0);
+        ((int)statistics["images"]!).ShouldBe(1);
+        ((int)statistics["layers"]!).ShouldBe(1);
+        ((int)statistics["contents"]!).ShouldBe(2);
+        ((bool)statistics["degraded"]!).ShouldBeFalse();
+        bundles.ShouldHaveSingleItem();
+        (await proxy.DeltaAsync($"to={name}:v")).ShouldBe(kept);
+        (await RunningProxy.ProblemAsync(await proxy.Http.GetAsync($"/starlight/delta?to={name}:gone&platform=linux/amd64"))).Code.ShouldBe("Image.NotIndexed");
+    }
+
+    [Fact]
+    public async Task Delete_ByDigest_TakesTheTagsWithIt()
+    {
+        (ImagePusher pusher, string name) = fixture.NewRepository();
+        Pushed image = await pusher.ImageAsync("v", [ProxyFixture.Layer(4)]);
+        await fixture.Proxy.NotifyAsync($"{name}:v");
+
+        JsonNode removed = await DeleteAsync(fixture.Proxy, image.Digest.ToString());
+        HttpResponseMessage again = await fixture.Proxy.Http.DeleteAsync($"/starlight/admin/image?ref={image.Digest}");
+
+        ((int)removed["images"]!).ShouldBe(1);
+        ((int)removed["tags"]!).ShouldBe(1);
+        (await RunningProxy.ProblemAsync(again)).Code.ShouldBe("Image.NotIndexed");
+        (await fixture.Proxy.NotifyAsync($"{name}:v"))["images"]!.AsArray().Count.ShouldBe(1, "it can be notified again");
+    }
+
+    [Theory]
+    [InlineData("GET", "image", 400, "Request.RefMissing")]
+    [InlineData("GET", "image?ref=never/seen:v", 404, "Image.NotIndexed")]
+    [InlineData("DELETE", "image?ref=never/seen:v", 404, "Image.NotIndexed")]
+    [InlineData("DELETE", "image?ref=Bad/Name", 400, "Reference.Malformed")]
+    [InlineData("POST", "gc?grace=soon", 400, "Request.GraceMalformed")]
+    [InlineData("POST", "gc?grace=99999999999", 400, "Request.GraceMalformed")]
+    [InlineData("GET", "gc", 405, "Request.NoSuchEndpoint")]
+    public async Task Administration_WhenRequestCannotBeServed_SaysWhy(string method, string path, int status, string code)
+    {
+        using HttpRequestMessage request = new(new HttpMethod(method), $"/starlight/admin/{path}");
+
+        (int actualStatus, string actualCode, _) = await RunningProxy.ProblemAsync(await fixture.Proxy.Http.SendAsync(request));
+
+        (actualStatus, actualCode).ShouldBe((status, code));
+    }
+
+    [Fact]
+    public async Task Commands_TalkToARunningProxy()
+    {
+        (ImagePusher pusher, string name) = fixture.NewRepository();
+        Pushed image = await pusher.ImageAsync("cmd", [ProxyFixture.Layer(5)]);
+        await fixture.Proxy.NotifyAsync($"{name}:cmd");
+
+        (await CommandAsync("list")).Succeeded().ShouldContain($"{name}:cmd");
+        (await CommandAsync("show", $"{name}:cmd")).Succeeded().ShouldContain(image.Digest.ToString());
+        JsonNode.Parse((await CommandAsync("stats", "--json")).Succeeded())!["images"]!.GetValue<int>().ShouldBeGreaterThan(0);
+        (await CommandAsync("stats")).Succeeded().ShouldContain("contents");
+        (await CommandAsync("delete", $"{name}:cmd")).Succeeded().ShouldContain("1 tags");
+        (await CommandAsync("gc", "--grace", "1.5")).Succeeded().ShouldContain("bundles");
+        ProcessOutcome missing = await CommandAsync("show", $"{name}:cmd");
+        ProcessOutcome elsewhere = await CommandAsync("stats", "--url", "http://127.0.0.1:1");
+
+        (missing.ExitCode, elsewhere.ExitCode).ShouldBe((1, 1));
+        missing.ErrorOutput.ShouldStartWith("starlight-proxy: ");
+        missing.ErrorOutput.ShouldContain("is not indexed");
+        elsewhere.ErrorOutput.ShouldContain("cannot be asked");
+    }
+
+    private async Task<ProcessOutcome> CommandAsync(params string[] arguments)
+    {
+        IEnumerable<string> url = arguments.Contains("--url") ? [] : ["--url", fixture.Proxy.Address.ToString()];
+        return await ProcessRunner.RunAsync(StarlightProgram.Proxy[0], [.. StarlightProgram.Proxy.Skip(1), .. arguments, .. url]);
+    }
+
+    private static async Task<JsonNode> DeleteAsync(RunningProxy proxy, string reference) => await AnswerAsync(await proxy.Http.DeleteAsync($"/starlight/admin/image?ref={reference}"));
+
+    private static async Task<JsonNode> AnswerAsync(HttpResponseMessage answer)
+    {
+        string body = await answer.Content.ReadAsStringAsync();
+        answer.IsSuccessStatusCode.ShouldBeTrue(body);
+        return JsonNode.Parse(body)!;
+    }
+}
