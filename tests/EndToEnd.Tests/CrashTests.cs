@@ -23,11 +23,11 @@ public class CrashTests(StackFixture fixture) : StackTest(fixture)
         await Stack.KillDaemonAsync();
 
         // what has arrived can be opened all the same, by a container that was there before
-        (await Stack.Ctr("task", "exec", "--exec-id", "after-crash", old, "/bin/ls", "/zz")).Succeeded().ShouldBe("0\n1\n2\n3\n");
+        (await Stack.ExecAsync(old, "/bin/ls", "/zz")).ShouldBe("0\n1\n2\n3\n");
         Stack.Relay.Rule = new RelayRule { HoldAfter = 0 };
         await Stack.StartDaemonAsync();
         string container = await Stack.StartContainerAsync(reference, ["/bin/sleep", "1000"]);
-        using ChildProcess reader = Stack.StartCtr("task", "exec", "--exec-id", "reader", container, "/bin/cat", "/zz/3");
+        using LoggedCtr reader = Stack.StartExec(container, "/bin/cat", "/zz/3");
         await WaitingProcess.InOpenAsync(await Stack.PidOfAsync(container), "/bin/cat", "/zz/3");
 
         Stack.Relay.Rule = RelayRule.None;

@@ -56,7 +56,7 @@ public class EarlyStartTests(StackFixture fixture) : StackTest(fixture)
         Digest expected = held.Bundle.Contents[^1].Digest;
         File.Exists(Path.Combine(Stack.ObjectsDirectory, expected.ObjectPath)).ShouldBeFalse();
         string container = await Stack.StartContainerAsync(held.Reference, ["/bin/sleep", "1000"]);
-        using ChildProcess reader = Stack.StartCtr("task", "exec", "--exec-id", "reader", container, "/bin/cat", "/zz/3");
+        using LoggedCtr reader = Stack.StartExec(container, "/bin/cat", "/zz/3");
         WaitingProcess process = await WaitingProcess.InOpenAsync(await Stack.PidOfAsync(container), "/bin/cat", "/zz/3");
         process.HasEnded.ShouldBeFalse();
 
@@ -75,7 +75,7 @@ public class EarlyStartTests(StackFixture fixture) : StackTest(fixture)
     {
         await using Held held = await Held.PullAsync(Stack, $"early/kill:{signal}");
         string container = await Stack.StartContainerAsync(held.Reference, ["/bin/sleep", "1000"]);
-        using ChildProcess reader = Stack.StartCtr("task", "exec", "--exec-id", "reader", container, "/bin/cat", "/zz/3");
+        using LoggedCtr reader = Stack.StartExec(container, "/bin/cat", "/zz/3");
         WaitingProcess process = await WaitingProcess.InOpenAsync(await Stack.PidOfAsync(container), "/bin/cat", "/zz/3");
 
         long killed = Stopwatch.GetTimestamp();

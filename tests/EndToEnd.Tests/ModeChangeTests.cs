@@ -32,7 +32,7 @@ public sealed class ModeChangeTests
             // those of all modes before go on
             foreach (string container in containers)
             {
-                (await stack.Ctr("task", "exec", "--exec-id", stack.NewName("exec"), container, "/bin/ls", "/zz")).Succeeded().ShouldBe("0\n");
+                (await stack.ExecAsync(container, "/bin/ls", "/zz")).ShouldBe("0\n");
             }
         }
 

@@ -113,8 +113,7 @@ public abstract class MountModeTests(StackFixture fixture) : StackTest(fixture)
         await Images.RemoveAsync(Stack, reference);
     }
 
-    private async Task<string> ExecAsync(string container, params string[] command) =>
-        (await Stack.Ctr(["task", "exec", "--exec-id", Stack.NewName("exec"), container, .. command])).Succeeded();
+    private Task<string> ExecAsync(string container, params string[] command) => Stack.ExecAsync(container, command);
 
     /// <summary>What is mounted for trees.</summary>
     private string[] Mounts() => [.. File.ReadLines("/proc/self/mountinfo").Where(line => line.Split(' ')[4].StartsWith(Path.Combine(Stack.FsRoot, "images"), StringComparison.Ordinal))];

@@ -80,8 +80,7 @@ public class UpdateTests(StackFixture fixture) : StackTest(fixture)
         int Refusals() => Stack.Logs.Split("cannot be made from").Length;
     }
 
-    private async Task<string> ExecAsync(string container, params string[] command) =>
-        (await Stack.Ctr(["task", "exec", "--exec-id", Stack.NewName("exec"), container, .. command])).Succeeded();
+    private Task<string> ExecAsync(string container, params string[] command) => Stack.ExecAsync(container, command);
 
     /// <summary>Another image on the same layers, made with umoci.</summary>
     private async Task<string> NextVersionAsync(string reference, string repositoryAndTag)

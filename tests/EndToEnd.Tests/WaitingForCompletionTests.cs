@@ -14,7 +14,7 @@ public abstract class WaitingForCompletionTests(StackFixture fixture) : StackTes
         string reference = await HeldAsync("waiting/both:1");
         using ChildProcess pull = Stack.StartCli("pull", reference);
         await KnownAsync(reference);
-        using ChildProcess run = Stack.StartCtr("run", "--rm", "--snapshotter", StarlightStack.Snapshotter, reference, Stack.NewName("waits"), "/bin/cat", "/zz/3");
+        using LoggedCtr run = Stack.StartRun(reference, ["/bin/cat", "/zz/3"]);
         await Probe.UntilAsync(() => Directory.EnumerateDirectories(Path.Combine(Stack.FsRoot, "snapshots", "snapshots")).Any(d => long.TryParse(Path.GetFileName(d), out _)), "the container's snapshot is being made");
         (pull.HasExited || run.HasExited).ShouldBeFalse();
 
@@ -53,7 +53,7 @@ public abstract class WaitingForCompletionTests(StackFixture fixture) : StackTes
         (await pull.WaitAsync(TimeSpan.FromSeconds(30))).ExitCode.ShouldNotBe(0);
         Stack.Relay.Rule = new RelayRule { HoldAfter = 0 };
         await Stack.StartDaemonAsync();
-        using ChildProcess run = Stack.StartCtr("run", "--rm", "--snapshotter", StarlightStack.Snapshotter, reference, Stack.NewName("waits"), "/bin/cat", "/zz/3");
+        using LoggedCtr run = Stack.StartRun(reference, ["/bin/cat", "/zz/3"]);
         await Probe.UntilAsync(() => Directory.EnumerateDirectories(Path.Combine(Stack.FsRoot, "snapshots", "snapshots")).Any(d => long.TryParse(Path.GetFileName(d), out _)), "the container's snapshot is being made");
         run.HasExited.ShouldBeFalse();
         Stack.Relay.Rule = RelayRule.None;

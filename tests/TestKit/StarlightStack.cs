@@ -238,15 +238,33 @@ public sealed partial class StarlightStack : IAsyncDisposable
     public async Task PullWholeAsync(params string[] references) => (await Cli(["pull", "--disable-early-start", .. references])).Succeeded();
 
     /// <summary>Runs a command in a container of its own to its end and removes the container.</summary>
-    /// <returns>What it wrote to its outputs, as Latin-1: file names are bytes.</returns>
+    /// <returns>What it wrote to its outputs.</returns>
     public async Task<string> RunAsync(string reference, string[] command, string snapshotter = Snapshotter, params string[] options)
     {
-        // Written by the shim: what ctr itself passes on may lack the end, because it closes the pipes when the container has ended.
+        using LoggedCtr run = StartRun(reference, command, snapshotter, options);
+        return (await run.WaitAsync(s_commandDeadline)).Succeeded();
+    }
+
+    /// <summary>The same, without waiting for its end.</summary>
+    public LoggedCtr StartRun(string reference, string[] command, string snapshotter = Snapshotter, params string[] options)
+    {
         string log = _scratch[NewName("output")];
-        ProcessOutcome run = await Ctr(["run", "--rm", "--log-uri", $"file://{log}", "--snapshotter", snapshotter, .. options, reference, NewName("run"), .. command]);
-        string output = File.Exists(log) ? await File.ReadAllTextAsync(log, Encoding.Latin1) : "";
-        File.Delete(log);
-        return (run with { Output = output }).Succeeded();
+        return new LoggedCtr(StartCtr(["run", "--rm", "--log-uri", $"file://{log}", "--snapshotter", snapshotter, .. options, reference, NewName("run"), .. command]), log);
+    }
+
+    /// <summary>Runs a command in a running container to its end.</summary>
+    /// <returns>What it wrote to its outputs.</returns>
+    public async Task<string> ExecAsync(string container, params string[] command)
+    {
+        using LoggedCtr exec = StartExec(container, command);
+        return (await exec.WaitAsync(s_commandDeadline)).Succeeded();
+    }
+
+    /// <summary>The same, without waiting for its end.</summary>
+    public LoggedCtr StartExec(string container, params string[] command)
+    {
+        string log = _scratch[NewName("output")];
+        return new LoggedCtr(StartCtr(["task", "exec", "--log-uri", $"file://{log}", "--exec-id", NewName("exec"), container, .. command]), log);
     }
 
     /// <summary>Starts a container that goes on running until the stack or the container is removed. Returns its name.</summary>

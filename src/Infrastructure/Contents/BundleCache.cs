@@ -1,8 +1,8 @@
 using System.Diagnostics;
 using Microsoft.Extensions.Logging;
 using Starlight.Application.Abstractions.Catalog;
-using Starlight.Domain.Content;
 using Starlight.Application.Telemetry;
+using Starlight.Domain.Content;
 
 namespace Starlight.Infrastructure.Contents;
 
