@@ -204,6 +204,9 @@ public sealed partial class ContainerdServer : IAsyncDisposable
                   address = "{Address}"
                 [debug]
                   level = "info"
+                # Collected when a test says so (rm --sync), not when others have changed a hundred things: most snapshots of tests belong to nobody.
+                [plugins."io.containerd.gc.v1.scheduler"]
+                  mutation_threshold = 1000000
                 [plugins."io.containerd.internal.v1.opt"]
                   path = "{Path.Combine(Directory, "opt")}"
                 {proxy}
