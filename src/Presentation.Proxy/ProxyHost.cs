@@ -22,6 +22,7 @@ using Starlight.Presentation.Proxy.Access;
 using Starlight.Presentation.Proxy.Administration;
 using Starlight.Presentation.Proxy.Endpoints;
 using Starlight.Presentation.Proxy.Observability;
+using Starlight.Presentation.Proxy.Orders;
 using Starlight.Presentation.Proxy.Problems;
 using Starlight.Presentation.Proxy.Scanning;
 using Starlight.Presentation.Proxy.Settings;
@@ -73,6 +74,8 @@ internal static class ProxyHost
         builder.Services.AddSingleton<HealthEndpoint>();
         builder.Services.AddScoped<NotifyEndpoint>();
         builder.Services.AddScoped<DeltaEndpoint>();
+        builder.Services.AddScoped<ReportEndpoint>();
+        builder.Services.AddScoped<OrderEndpoint>();
         builder.Services.AddSingleton(new AdminOptions(settings.GarbageGrace, LocalOnly: settings.AccountsPath is null));
         builder.Services.AddHostedService<GarbageCollection>();
 
@@ -86,6 +89,8 @@ internal static class ProxyHost
         HealthEndpoint.Map(app);
         NotifyEndpoint.Map(app);
         DeltaEndpoint.Map(app);
+        ReportEndpoint.Map(app);
+        OrderEndpoint.Map(app);
         AdminEndpoints.Map(app);
         return app;
     }
@@ -138,7 +143,7 @@ internal static class ProxyHost
         kestrel.AddServerHeader = false;
         kestrel.Limits.KeepAliveTimeout = IdleConnection;
 
-        // Everything is in the query; a body has no meaning here.
+        // Everything is in the query; a body has no meaning but for reports, which have a limit of their own.
         kestrel.Limits.MaxRequestBodySize = 64 << 10;
         kestrel.Limits.Http2.MaxStreamsPerConnection = 256;
         if (settings.Tls is { } tls)

@@ -34,6 +34,9 @@ internal static partial class ProxyLog
     [LoggerMessage(22, LogLevel.Information, "deleted {Reference}: {Tags} tags, {Images} images, {Indexes} indexes")]
     public static partial void Deleted(ILogger logger, string reference, int tags, int images, int indexes);
 
+    [LoggerMessage(23, LogLevel.Information, "report of worker {Worker}, account '{Account}': {Stored} traces stored, {Refused} refused")]
+    public static partial void Reported(ILogger logger, string account, string worker, int stored, int refused);
+
     [LoggerMessage(8, LogLevel.Information, "read {Path} again: its new version is in use")]
     public static partial void FileReloaded(ILogger logger, string path);
 

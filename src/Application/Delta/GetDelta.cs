@@ -96,7 +96,7 @@ internal sealed class GetDeltaHandler(KnownNames names, ImageShelf shelf, Conten
             }
 
             // 2.
-            ShelvedImage image = await shelf.GetAsync(named.Manifest, request.Layers, cancellationToken);
+            ShelvedImage image = await shelf.GetAsync(named.Manifest, named.Order, request.Layers, cancellationToken);
             wanted.Add(image);
             indexes.Add(named.Index is { } digest ? await names.FindIndexAsync(digest, cancellationToken) : null);
             images.Add(new DeltaImage(to, named.Manifest, image.FilesystemDigest));
@@ -114,7 +114,7 @@ internal sealed class GetDeltaHandler(KnownNames names, ImageShelf shelf, Conten
                 return DeltaErrors.BaseUnknown(from);
             }
 
-            have.Add(await shelf.GetAsync(named.Manifest, layers: null, cancellationToken));
+            have.Add(await shelf.GetAsync(named.Manifest, named.Order, layers: null, cancellationToken));
         }
 
         use.Note([.. wanted, .. have]);

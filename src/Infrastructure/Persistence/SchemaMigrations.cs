@@ -120,5 +120,6 @@ internal static class SchemaMigrations
             """,
         ]),
         ScanJobSchema.Migration(4),
+        TraceSchema.Migration(5),
     ];
 }
