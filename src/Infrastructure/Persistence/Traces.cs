@@ -71,14 +71,24 @@ internal sealed class Traces(CatalogAccess access) : ITraces
         },
         cancellationToken);
 
-    public Task<IReadOnlyList<OtherVersion>> FindOtherVersionsAsync(Digest image, CancellationToken cancellationToken) => access.RunAsync<IReadOnlyList<OtherVersion>>(
-        async context => await context.Images.AsNoTracking()
-            .Where(other => other.Digest != image
-                && context.Images.Any(i => i.Digest == image && i.Platform == other.Platform)
-                && context.Origins.Any(o => o.Image == other.Digest && context.Origins.Any(p => p.Image == image && p.Registry == o.Registry && p.Repository == o.Repository)))
-            .OrderByDescending(other => other.IndexedAt).ThenBy(other => other.Digest)
-            .Select(other => new OtherVersion(other.Digest, context.Traces.Any(t => t.Image == other.Digest), context.LearnedOrders.Any(o => o.Image == other.Digest)))
-            .ToListAsync(cancellationToken),
+    public Task<IReadOnlyList<RelatedImage>> FindRelativesAsync(Digest image, CancellationToken cancellationToken) => access.RunAsync<IReadOnlyList<RelatedImage>>(
+        async context =>
+        {
+            var related = await context.Images.AsNoTracking()
+                .Where(other => other.Digest != image && context.Images.Any(i => i.Digest == image && i.Platform == other.Platform))
+                .OrderByDescending(other => other.IndexedAt).ThenBy(other => other.Digest)
+                .Select(other => new
+                {
+                    other.Digest,
+                    IsVersion = context.Origins.Any(o => o.Image == other.Digest && context.Origins.Any(p => p.Image == image && p.Registry == o.Registry && p.Repository == o.Repository)),
+                    SharesLayer = context.ImageLayers.Any(l => l.Image == other.Digest && context.ImageLayers.Any(m => m.Image == image && m.Layer == l.Layer)),
+                    HasTraces = context.Traces.Any(t => t.Image == other.Digest),
+                    HasOrder = context.LearnedOrders.Any(o => o.Image == other.Digest),
+                })
+                .Where(other => other.IsVersion || other.SharesLayer)
+                .ToListAsync(cancellationToken);
+            return [.. related.Select(r => new RelatedImage(r.Digest, r.IsVersion, r.HasTraces, r.HasOrder))];
+        },
         cancellationToken);
 
     internal static IndexedOrder FromRow(LearnedOrderRow row) => new(

@@ -344,8 +344,9 @@ public sealed partial class ContainerTraces : IContainerTraces, ITraceLog, IDisp
             return new TraceGroup(wish.Group, wish.Run, first is null ? TimeSpan.Zero : first.Age + first.Header.Group!.Offset);
         }
 
-        _runStarted ??= _time.GetTimestamp();
-        return new TraceGroup(wish.Group, wish.Run, _time.GetElapsedTime(_runStarted.Value));
+        long now = _time.GetTimestamp();
+        _runStarted ??= now;
+        return new TraceGroup(wish.Group, wish.Run, _time.GetElapsedTime(_runStarted.Value, now));
     }
 
     private sealed record Wish(TraceSource Source, string? Group, Guid Run);

@@ -37,12 +37,13 @@ public interface ITraces
     /// </summary>
     Task SaveOrderAsync(Digest image, IndexedOrder order, CancellationToken cancellationToken);
 
-    /// <summary>Other versions: images for the same platform that were notified in one of the same repositories, the most recently indexed first.</summary>
-    Task<IReadOnlyList<OtherVersion>> FindOtherVersionsAsync(Digest image, CancellationToken cancellationToken);
+    /// <summary>Images for the same platform that were notified in one of the same repositories, or that share a layer, the most recently indexed first.</summary>
+    Task<IReadOnlyList<RelatedImage>> FindRelativesAsync(Digest image, CancellationToken cancellationToken);
 }
 
-/// <summary>Another image of the same repository.</summary>
+/// <summary>An image that has something in common with another.</summary>
 /// <param name="Image">Its manifest.</param>
+/// <param name="IsVersion">It is of the same repository.</param>
 /// <param name="HasTraces">It has traces of its own.</param>
 /// <param name="HasOrder">It has a learned order, its own or an inherited one.</param>
-public sealed record OtherVersion(Digest Image, bool HasTraces, bool HasOrder);
+public sealed record RelatedImage(Digest Image, bool IsVersion, bool HasTraces, bool HasOrder);
