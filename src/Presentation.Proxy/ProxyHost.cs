@@ -22,6 +22,7 @@ using Starlight.Presentation.Proxy.Access;
 using Starlight.Presentation.Proxy.Administration;
 using Starlight.Presentation.Proxy.Endpoints;
 using Starlight.Presentation.Proxy.Observability;
+using Starlight.Presentation.Proxy.Preparation;
 using Starlight.Presentation.Proxy.Problems;
 using Starlight.Presentation.Proxy.Scanning;
 using Starlight.Presentation.Proxy.Settings;
@@ -75,6 +76,8 @@ internal static class ProxyHost
         builder.Services.AddScoped<DeltaEndpoint>();
         builder.Services.AddSingleton(new AdminOptions(settings.GarbageGrace, LocalOnly: settings.AccountsPath is null));
         builder.Services.AddHostedService<GarbageCollection>();
+        builder.Services.AddSingleton(new PreparationOptions(settings.PreparedBundles));
+        builder.Services.AddHostedService<BundlePreparation>();
 
         WebApplication app = builder.Build();
         app.UseObservability();

@@ -15,6 +15,9 @@ public sealed class BundleCache : IBundleKeeping, IAsyncDisposable
 {
     private const string PartialSuffix = ".partial";
 
+    /// <summary>How often a build ahead looks whether it may go on. Arbitrary: nobody waits for it.</summary>
+    private static readonly TimeSpan GiveWay = TimeSpan.FromMilliseconds(50);
+
     /// <summary>Beside each bundle: the manifests of the images it is made from and for, one a line. A bundle without it is kept until the limit is reached.</summary>
     private const string ImagesSuffix = ".images";
 
@@ -94,17 +97,37 @@ public sealed class BundleCache : IBundleKeeping, IAsyncDisposable
             }
 
             ProxyTelemetry.BundleRequests.Add(1, Miss);
-            ObjectDisposedException.ThrowIf(_stopping.IsCancellationRequested, this);
-            if (images is not null)
-            {
-                File.WriteAllLines(Path.Combine(_root, identity + ImagesSuffix), images.Select(i => i.ToString()));
-            }
-
-            GrowingFile file = new(Path.Combine(_root, identity + PartialSuffix));
+            GrowingFile file = Begin(identity, images);
+            file.IsWanted = true;
             CachedBundle bundle = CachedBundle.Growing(file);
-            _building.Add(identity, file);
             file.Build = Task.Run(() => BuildAsync(identity, file, build));
             return bundle;
+        }
+    }
+
+    /// <summary>Builds a bundle before somebody asks for it, unless it is there or being built. Somebody who asks meanwhile reads it while it grows.</summary>
+    /// <param name="identity">As for <see cref="OpenOrBuild"/>.</param>
+    /// <param name="build">The same, with what it is to await now and then: it lets builds go first that somebody waits for.</param>
+    /// <param name="images">The same.</param>
+    /// <returns>Whether it was built; a failure has been logged.</returns>
+    public async Task<bool> PrepareAsync(string identity, Func<Stream, Func<CancellationToken, ValueTask>, CancellationToken, Task> build, IReadOnlyCollection<Digest> images)
+    {
+        GrowingFile file;
+        lock (_gate)
+        {
+            if (_building.ContainsKey(identity) || _finished.ContainsKey(identity))
+            {
+                return false;
+            }
+
+            file = Begin(identity, images);
+            file.Build = Task.Run(() => BuildAsync(identity, file, (output, token) => build(output, t => GiveWayAsync(file, t), token)));
+        }
+
+        await file.Build;
+        lock (_gate)
+        {
+            return _finished.ContainsKey(identity);
         }
     }
 
@@ -166,6 +189,36 @@ public sealed class BundleCache : IBundleKeeping, IAsyncDisposable
         _stopping.Dispose();
     }
 
+    /// <summary>The caller holds the lock.</summary>
+    private GrowingFile Begin(string identity, IReadOnlyCollection<Digest>? images)
+    {
+        ObjectDisposedException.ThrowIf(_stopping.IsCancellationRequested, this);
+        if (images is not null)
+        {
+            File.WriteAllLines(Path.Combine(_root, identity + ImagesSuffix), images.Select(i => i.ToString()));
+        }
+
+        GrowingFile file = new(Path.Combine(_root, identity + PartialSuffix));
+        _building.Add(identity, file);
+        return file;
+    }
+
+    private async ValueTask GiveWayAsync(GrowingFile file, CancellationToken cancellationToken)
+    {
+        while (MustWait())
+        {
+            await Task.Delay(GiveWay, cancellationToken);
+        }
+
+        bool MustWait()
+        {
+            lock (_gate)
+            {
+                return !file.IsWanted && _building.Values.Any(f => f.IsWanted);
+            }
+        }
+    }
+
     private async Task BuildAsync(string identity, GrowingFile file, Func<Stream, CancellationToken, Task> build)
     {
         long started = Stopwatch.GetTimestamp();
@@ -212,6 +265,7 @@ public sealed class BundleCache : IBundleKeeping, IAsyncDisposable
     {
         if (_building.TryGetValue(identity, out GrowingFile? growing))
         {
+            growing.IsWanted = true;
             return CachedBundle.Growing(growing);
         }
 

@@ -19,6 +19,9 @@ internal sealed class GrowingFile(string path)
 
     public string Path { get; } = path;
 
+    /// <summary>Somebody waits for it; it is not built ahead, or not any more.</summary>
+    public bool IsWanted { get; set; }
+
     /// <summary>Completes when the writer is done, whatever came of it.</summary>
     public Task Build { get; set; } = Task.CompletedTask;
 

@@ -64,6 +64,35 @@ public sealed class BundleCacheTests : IDisposable
     }
 
     [Fact]
+    public async Task PrepareAsync_WhileSomebodyWaitsForAnotherBundle_GivesWayUntilItIsWantedItself()
+    {
+        await using BundleCache cache = Open();
+        TaskCompletionSource proceed = new();
+        using CachedBundle wanted = cache.OpenOrBuild("wanted", async (output, token) => await proceed.Task);
+        Task<bool> prepared = cache.PrepareAsync("ahead", BuildInTurnAsync, []);
+        (await cache.PrepareAsync("ahead", BuildInTurnAsync, [])).ShouldBeFalse("it is being built");
+
+        using CachedBundle ahead = cache.TryOpen("ahead")!;
+
+        (await ReadAsync(ahead).WaitAsync(Deadline)).ShouldBe([1], "now that somebody reads it, it waits for nobody");
+        (await prepared.WaitAsync(Deadline)).ShouldBeTrue();
+        (await cache.PrepareAsync("ahead", BuildInTurnAsync, [])).ShouldBeFalse("it is there");
+
+        Task<bool> second = cache.PrepareAsync("second", BuildInTurnAsync, []);
+        (await Task.WhenAny(second, Task.Delay(200))).ShouldNotBe(second);
+        proceed.SetResult();
+        (await second.WaitAsync(Deadline)).ShouldBeTrue("nobody waits for another any more");
+
+        (await cache.PrepareAsync("failing", (_, _, _) => throw new IOException("no luck"), [])).ShouldBeFalse();
+
+        static async Task BuildInTurnAsync(Stream output, Func<CancellationToken, ValueTask> turn, CancellationToken token)
+        {
+            await turn(token);
+            await output.WriteAsync(new byte[] { 1 }, token);
+        }
+    }
+
+    [Fact]
     public async Task OpenOrBuild_WhenEveryReaderLeaves_TheBuildGoesOn()
     {
         await using BundleCache cache = Open();
