@@ -16,6 +16,7 @@ using Starlight.Domain.SharedKernel;
 using Starlight.Infrastructure.Contents;
 using Starlight.Infrastructure.Erofs;
 using Starlight.Infrastructure.Images;
+using Starlight.Infrastructure.Pacing;
 using Starlight.Infrastructure.Persistence;
 using Starlight.Infrastructure.Registry;
 using Starlight.Presentation.Proxy.Access;
@@ -67,6 +68,7 @@ internal static class ProxyHost
             .AddLayerFormats(new LayerFormatOptions(ConversionCacheDirectory: Path.Combine(settings.DataDirectory, "conversions")))
             .AddFilesystemImages()
             .AddContents(settings.DataDirectory, settings.BundleCacheBytes, settings.StoreLimitBytes)
+            .AddBackgroundPace()
             .AddPersistence(settings.Database)
             .AddScanner(settings);
         builder.Services.AddSingleton(settings.Registries);

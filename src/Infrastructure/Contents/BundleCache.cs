@@ -15,9 +15,6 @@ public sealed class BundleCache : IBundleKeeping, IAsyncDisposable
 {
     private const string PartialSuffix = ".partial";
 
-    /// <summary>How often a build ahead looks whether it may go on. Arbitrary: nobody waits for it.</summary>
-    private static readonly TimeSpan GiveWay = TimeSpan.FromMilliseconds(50);
-
     /// <summary>Beside each bundle: the manifests of the images it is made from and for, one a line. A bundle without it is kept until the limit is reached.</summary>
     private const string ImagesSuffix = ".images";
 
@@ -107,10 +104,10 @@ public sealed class BundleCache : IBundleKeeping, IAsyncDisposable
 
     /// <summary>Builds a bundle before somebody asks for it, unless it is there or being built. Somebody who asks meanwhile reads it while it grows.</summary>
     /// <param name="identity">As for <see cref="OpenOrBuild"/>.</param>
-    /// <param name="build">The same, with what it is to await now and then: it lets builds go first that somebody waits for.</param>
+    /// <param name="build">The same; it can ask whether somebody waits for it by now.</param>
     /// <param name="images">The same.</param>
     /// <returns>Whether it was built; a failure has been logged.</returns>
-    public async Task<bool> PrepareAsync(string identity, Func<Stream, Func<CancellationToken, ValueTask>, CancellationToken, Task> build, IReadOnlyCollection<Digest> images)
+    public async Task<bool> PrepareAsync(string identity, Func<Stream, Func<bool>, CancellationToken, Task> build, IReadOnlyCollection<Digest> images)
     {
         GrowingFile file;
         lock (_gate)
@@ -121,7 +118,7 @@ public sealed class BundleCache : IBundleKeeping, IAsyncDisposable
             }
 
             file = Begin(identity, images);
-            file.Build = Task.Run(() => BuildAsync(identity, file, (output, token) => build(output, t => GiveWayAsync(file, t), token)));
+            file.Build = Task.Run(() => BuildAsync(identity, file, (output, token) => build(output, () => file.IsWanted, token)));
         }
 
         await file.Build;
@@ -201,22 +198,6 @@ public sealed class BundleCache : IBundleKeeping, IAsyncDisposable
         GrowingFile file = new(Path.Combine(_root, identity + PartialSuffix));
         _building.Add(identity, file);
         return file;
-    }
-
-    private async ValueTask GiveWayAsync(GrowingFile file, CancellationToken cancellationToken)
-    {
-        while (MustWait())
-        {
-            await Task.Delay(GiveWay, cancellationToken);
-        }
-
-        bool MustWait()
-        {
-            lock (_gate)
-            {
-                return !file.IsWanted && _building.Values.Any(f => f.IsWanted);
-            }
-        }
     }
 
     private async Task BuildAsync(string identity, GrowingFile file, Func<Stream, CancellationToken, Task> build)

@@ -9,6 +9,7 @@ using Starlight.Application.Telemetry;
 using Starlight.Domain.References;
 using Starlight.Domain.SharedKernel;
 using Starlight.Infrastructure.Contents;
+using Starlight.Infrastructure.Pacing;
 using Starlight.Presentation.Proxy.Endpoints;
 
 namespace Starlight.Presentation.Proxy.Preparation;
@@ -21,7 +22,7 @@ internal sealed record PreparationOptions(int Bundles);
 /// is done when the first worker comes. Lost at a stop: then the first worker waits for it, as without.
 /// </summary>
 internal sealed class BundlePreparation(
-    NotifiedImages notified, NextBundles next, IServiceScopeFactory scopes, BundleCache bundles, BundleSource source, PreparationOptions options, ILogger<BundlePreparation> logger) : BackgroundService
+    NotifiedImages notified, NextBundles next, IServiceScopeFactory scopes, BundleCache bundles, BundleSource source, BackgroundPace pace, TimeProvider time, PreparationOptions options, ILogger<BundlePreparation> logger) : BackgroundService
 {
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
@@ -58,11 +59,25 @@ internal sealed class BundlePreparation(
             }
 
             DeltaBundle delta = planned.Value;
-            if (await bundles.PrepareAsync(delta.Identity, (output, turn, token) => source.WriteAsync(output, delta, turn, token), delta.Manifests))
+            if (await bundles.PrepareAsync(delta.Identity, (output, isWanted, token) => source.WriteAsync(output, delta, Pace(isWanted), token), delta.Manifests))
             {
                 ProxyTelemetry.PreparedBundles.Add(1);
                 ProxyLog.Prepared(logger, delta.Identity, image.ToString(), string.Join(", ", query.From), Stopwatch.GetElapsedTime(started).TotalSeconds);
             }
         }
+    }
+
+    /// <summary>What is awaited before each content: a rest while somebody is being served, unless that is who waits for this bundle.</summary>
+    private Func<CancellationToken, ValueTask> Pace(Func<bool> isWanted)
+    {
+        PacedWork work = new(pace, time);
+        return async cancellationToken =>
+        {
+            if (!isWanted())
+            {
+                await work.RestAsync(cancellationToken);
+                work.Resume();
+            }
+        };
     }
 }
