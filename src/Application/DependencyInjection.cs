@@ -10,6 +10,7 @@ using Starlight.Application.Indexing;
 using Starlight.Application.Maintenance;
 using Starlight.Application.Notify;
 using Starlight.Application.OnDemand;
+using Starlight.Application.Preparation;
 using Starlight.Application.Pull;
 using Starlight.Application.Refill;
 using Starlight.Application.Report;
@@ -51,6 +52,9 @@ public static class DependencyInjection
         AddDeferredSingleton<SharedNotifications>(services);
         AddDeferredSingleton<GarbageCollector>(services);
         AddDeferredSingleton<ClaimedWork>(services);
+        services.AddSingleton<NotifiedImages>();
+        AddDeferredSingleton<WorkerVersions>(services);
+        AddDeferredSingleton<NextBundles>(services);
         AddDeferredSingleton<ImageShelf>(services);
         AddDeferredSingleton<KnownNames>(services);
         AddDeferredSingleton<ImageUse>(services);

@@ -13,12 +13,13 @@ namespace Starlight.Application.Delta;
 
 /// <summary>What a bundle needs of an image, or of its lowest layers.</summary>
 /// <param name="Known">The tree as what others are patched from.</param>
-internal sealed record ShelvedImage(Digest Manifest, OrderedImage Ordered, KnownImage Known, ReadOnlyMemory<byte> Unit)
+/// <param name="Groups">Groups that the image was traced in, each with how long after the group's first container it starts; none if it has no traces.</param>
+internal sealed record ShelvedImage(Digest Manifest, OrderedImage Ordered, KnownImage Known, ReadOnlyMemory<byte> Unit, IReadOnlyDictionary<string, TimeSpan> Groups)
 {
     public Digest FilesystemDigest => Known.Filesystem;
 
     /// <summary>A list entry has a digest and a length, an order entry a digest.</summary>
-    public long Bytes => 256 + (Ordered.Contents.Count * (Digest.Size + 8L)) + (Ordered.Order.Count * (long)Digest.Size) + Known.Names.Bytes + Unit.Length;
+    public long Bytes => 256 + (Ordered.Contents.Count * (Digest.Size + 8L)) + (Ordered.Order.Count * (long)Digest.Size) + ((Ordered.Moments?.Count ?? 0) * 8L) + Known.Names.Bytes + Unit.Length;
 }
 
 /// <summary>
@@ -56,8 +57,8 @@ internal sealed class ImageShelf(IImageCatalog catalog, IFilesystemImages filesy
         {
             KnownImage known = filesystems.ReadNames(image.Filesystem);
             Digest[] order = [.. (image.Learned?.Order ?? image.Order).Select(index => known.Contents[index].Digest)];
-            OrderedImage ordered = new(known.Contents, order, image.Learned?.HotCount ?? image.HotCount);
-            return new ShelvedImage(manifest, ordered, known, image.Unit);
+            OrderedImage ordered = new(known.Contents, order, image.Learned?.HotCount ?? image.HotCount) { Moments = image.Learned?.Moments };
+            return new ShelvedImage(manifest, ordered, known, image.Unit, image.Learned?.Groups ?? NoGroups);
         }
 
         if (count > image.Layers.Count)
@@ -76,7 +77,7 @@ internal sealed class ImageShelf(IImageCatalog catalog, IFilesystemImages filesy
         ReadOnlyMemory<byte> unit = assembler.EncodeUnit(image.Manifest, image.MediaType, image.Config, assembled);
         KnownImage tree = filesystems.ReadNames(assembled.Filesystem);
         ContentOrder partial = image.Learned is { } learned ? assembled.Order.Beginning(HotOf(learned, filesystems.ReadContents(image.Filesystem).Contents)) : assembled.Order;
-        return new ShelvedImage(manifest, new OrderedImage(tree.Contents, partial.Digests, partial.HotCount), tree, unit);
+        return new ShelvedImage(manifest, new OrderedImage(tree.Contents, partial.Digests, partial.HotCount), tree, unit, NoGroups);
     }
 
     /// <summary>The image's unit for a worker that has <paramref name="old"/>: what differs if that is shorter, else all of it.</summary>
@@ -86,6 +87,8 @@ internal sealed class ImageShelf(IImageCatalog catalog, IFilesystemImages filesy
             new PatchKey(image.Manifest, image.FilesystemDigest, old.FilesystemDigest), () => Task.Run(() => format.PatchUnit(image.Unit, old.Unit) ?? ReadOnlyMemory<byte>.Empty), cancellationToken);
         return patched.IsEmpty ? image.Unit : patched;
     }
+
+    private static IReadOnlyDictionary<string, TimeSpan> NoGroups { get; } = new Dictionary<string, TimeSpan>();
 
     private static IEnumerable<Digest> HotOf(IndexedOrder order, IReadOnlyList<ContentRef> contents) => order.Order.Take(order.HotCount).Select(index => contents[index].Digest);
 
