@@ -40,7 +40,7 @@ internal sealed partial class ShellScript
                 Assign(assignment.Groups["name"].Value, Expand(assignment.Groups["value"].Value.Trim('"', '\'')));
             }
 
-            foreach (string command in code.Split([';', '&', '|', '(', ')', '`', '{', '}'], StringSplitOptions.RemoveEmptyEntries))
+            foreach (string command in code.Split([';', '&', '|', '(', ')', '`'], StringSplitOptions.RemoveEmptyEntries))
             {
                 string[] words =
                 [
