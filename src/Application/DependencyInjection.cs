@@ -48,6 +48,7 @@ public static class DependencyInjection
         AddDeferredSingleton<LayerRefill>(services);
         services.AddSingleton(provider => new ContentSupply(provider.GetRequiredService<IImageCatalog>(), provider.GetRequiredService<IContentStore>(), provider.GetRequiredService<LayerRefill>(), provider.GetRequiredService<TimeProvider>()));
         AddDeferredSingleton<ImageAssembler>(services);
+        AddDeferredSingleton<ReadableImages>(services);
         AddDeferredSingleton<ImageIndexer>(services);
         AddDeferredSingleton<SharedNotifications>(services);
         AddDeferredSingleton<GarbageCollector>(services);
