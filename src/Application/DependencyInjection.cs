@@ -13,6 +13,7 @@ using Starlight.Application.OnDemand;
 using Starlight.Application.Preparation;
 using Starlight.Application.Pull;
 using Starlight.Application.Refill;
+using Starlight.Application.Report;
 
 namespace Starlight.Application;
 
@@ -58,6 +59,7 @@ public static class DependencyInjection
         AddDeferredSingleton<ImageShelf>(services);
         AddDeferredSingleton<KnownNames>(services);
         AddDeferredSingleton<ImageUse>(services);
+        AddDeferredSingleton<LearnedOrders>(services);
         AddDeferredSingleton<ImageRegistrar>(services);
         AddDeferredSingleton<ImageFetch>(services);
         AddDeferredSingleton<SurplusChains>(services);

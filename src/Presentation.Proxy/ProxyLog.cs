@@ -34,6 +34,9 @@ internal static partial class ProxyLog
     [LoggerMessage(22, LogLevel.Information, "deleted {Reference}: {Tags} tags, {Images} images, {Indexes} indexes")]
     public static partial void Deleted(ILogger logger, string reference, int tags, int images, int indexes);
 
+    [LoggerMessage(25, LogLevel.Information, "report of worker {Worker}, account '{Account}': {Stored} traces stored, {Refused} refused")]
+    public static partial void Reported(ILogger logger, string account, string worker, int stored, int refused);
+
     [LoggerMessage(23, LogLevel.Information, "bundle {Identity} prepared: {Image} for workers that have {From}, in {Seconds:F1} s")]
     public static partial void Prepared(ILogger logger, string identity, string image, string from, double seconds);
 

@@ -16,7 +16,7 @@ public sealed record ProvidedUse(string Key, string ChainId);
 /// Data plane: called straight from the gRPC endpoint, without a mediator (ADR 0008). Safe for concurrent use.
 /// </summary>
 public sealed partial class SnapshotService(
-    ISnapshotStore store, ISnapshotDirectories directories, IProvidedImages images, TimeProvider time, ILogger<SnapshotService> logger)
+    ISnapshotStore store, ISnapshotDirectories directories, IProvidedImages images, IContainerTraces traces, TimeProvider time, ILogger<SnapshotService> logger)
 {
     private readonly ChainLocks _chains = new();
 

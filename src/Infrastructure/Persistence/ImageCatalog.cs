@@ -18,7 +18,13 @@ internal sealed class ImageCatalog(CatalogAccess access, TimeProvider time) : II
         async context =>
         {
             ImageRow? row = await context.Images.AsNoTracking().Include(i => i.Layers).AsSingleQuery().FirstOrDefaultAsync(i => i.Digest == manifest, cancellationToken);
-            return row is null ? null : FromRow(row);
+            if (row is null)
+            {
+                return null;
+            }
+
+            LearnedOrderRow? learned = await context.LearnedOrders.AsNoTracking().FirstOrDefaultAsync(o => o.Image == manifest, cancellationToken);
+            return FromRow(row, learned);
         },
         cancellationToken);
 
@@ -228,7 +234,7 @@ internal sealed class ImageCatalog(CatalogAccess access, TimeProvider time) : II
         Layers = [.. image.Layers.Select((layer, position) => new ImageLayerRow { Image = image.Digest, Position = position, Layer = layer })],
     };
 
-    private static IndexedImage FromRow(ImageRow row) => new IndexedImage
+    private static IndexedImage FromRow(ImageRow row, LearnedOrderRow? learned) => new IndexedImage
     {
         Digest = row.Digest,
         Platform = Platform.Parse(row.Platform).Value,
@@ -244,5 +250,6 @@ internal sealed class ImageCatalog(CatalogAccess access, TimeProvider time) : II
         FileCount = row.FileCount,
         ContentBytes = row.ContentBytes,
         IndexedAt = row.IndexedAt,
+        Learned = learned is null ? null : Traces.FromRow(learned),
     }.Verified();
 }

@@ -3,6 +3,7 @@ using Starlight.Domain.Content;
 using Starlight.Domain.SharedKernel;
 using Starlight.Domain.Snapshots;
 using Starlight.Infrastructure.Snapshots;
+using Starlight.Infrastructure.Tracing;
 
 namespace Starlight.Infrastructure.WorkerImages;
 
@@ -53,10 +54,14 @@ public sealed partial class ImageLibrary : IProvidedImages
             return refused.Error;
         }
 
-        return _roots.Attach(tree, snapshotKey, inOneDirectory);
+        return _roots.Attach(tree, snapshotKey, inOneDirectory, _traces.Attached(snapshotKey, TracedImageOf(tree), ArrivalsOf(tree)));
     }
 
-    public void Detach(string snapshotKey) => _roots.Detach(snapshotKey);
+    public void Detach(string snapshotKey)
+    {
+        _roots.Detach(snapshotKey);
+        _traces.Detached(snapshotKey);
+    }
 
     public async Task ReleaseAsync(string chainId, CancellationToken cancellationToken)
     {
@@ -119,6 +124,23 @@ public sealed partial class ImageLibrary : IProvidedImages
         }
 
         return Task.FromResult((size, inodes));
+    }
+
+    /// <summary>Which image a container on this tree runs: of those with the same layers the one pulled last. Null for part of an image.</summary>
+    private TracedImage? TracedImageOf(WorkerTree tree)
+    {
+        lock (_lock)
+        {
+            return _chains.TryGetValue(tree.ChainId, out ChainRecord? chain) && chain.Layers is null ? new TracedImage(chain.Reference, chain.ManifestDigest, chain.ProxyProfile) : null;
+        }
+    }
+
+    private Arrivals? ArrivalsOf(WorkerTree tree)
+    {
+        lock (_lock)
+        {
+            return tree.Complete || tree.Reception is not { } reception ? null : new Arrivals(reception.Contents, () => reception.Completion.IsCompleted);
+        }
     }
 
     /// <summary>A chain ID stands for all layers below it, but who asks may have them wrong.</summary>
