@@ -46,7 +46,7 @@ internal sealed partial class MissingTrees(IProvidedImages local, IWorkerImages 
             return proxy.Error;
         }
 
-        DeltaRequest request = new([source.Image], source.Platform, library.FindBases([source.Image]), source.Layers);
+        DeltaRequest request = new([source.Image], source.Platform, library.FindBases(proxy.Value, [source.Image]), source.Layers);
         Result<FetchedImages> fetched = await fetch.BeginAsync(proxy.Value, request, basesAreOurs: true, images => RequireChain(images[0].Incoming, chain), cancellationToken);
         if (!fetched.IsSuccess)
         {

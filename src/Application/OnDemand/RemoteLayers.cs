@@ -167,7 +167,7 @@ internal sealed partial class RemoteLayers(
             return proxy.Error;
         }
 
-        DeltaRequest delta = new([origin.Image], Platform.Local, images.FindBases([origin.Image])) { AnswerWithin = AnswerWithin };
+        DeltaRequest delta = new([origin.Image], Platform.Local, images.FindBases(proxy.Value, [origin.Image])) { AnswerWithin = AnswerWithin };
         Result<FetchedImages> fetched = await fetch.BeginAsync(
             proxy.Value, delta, basesAreOurs: true, checkedImages => RequireLayer(checkedImages[0].Incoming, chainId, request.ParentChainId), _stopping.Token);
         if (!fetched.IsSuccess)

@@ -111,7 +111,7 @@ internal sealed class PullImagesHandler(
         }
 
         // 1. bases
-        Result<IReadOnlyList<BaseImage>> bases = ChooseBases(request);
+        Result<IReadOnlyList<BaseImage>> bases = ChooseBases(request, profile.Value);
         if (!bases.IsSuccess)
         {
             return bases.Error;
@@ -191,11 +191,11 @@ internal sealed class PullImagesHandler(
         return Report(fetched.Value, unpacked, time.GetElapsedTime(started));
     }
 
-    private Result<IReadOnlyList<BaseImage>> ChooseBases(PullImagesCommand request)
+    private Result<IReadOnlyList<BaseImage>> ChooseBases(PullImagesCommand request, ProxyProfile proxy)
     {
         if (request.Base is null)
         {
-            return Result<IReadOnlyList<BaseImage>>.Success(library.FindBases(request.References));
+            return Result<IReadOnlyList<BaseImage>>.Success(library.FindBases(proxy, request.References));
         }
 
         Result<BaseImage> named = library.FindBase(request.Base);

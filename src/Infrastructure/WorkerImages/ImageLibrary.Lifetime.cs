@@ -137,7 +137,7 @@ public sealed partial class ImageLibrary
             try
             {
                 ProxyProfile proxy = profiles.Find(source.ProxyProfile).Value;
-                DeltaRequest request = new([source.Image], source.Platform, FindBases([source.Image]), source.Layers);
+                DeltaRequest request = new([source.Image], source.Platform, FindBases(proxy, [source.Image]), source.Layers);
                 IncomingBundle bundle = (IncomingBundle)await proxies.RequestDeltaAsync(proxy, request, cancellationToken);
                 if (bundle.Images[0].FilesystemDigest != tree.Record.FilesystemDigest)
                 {

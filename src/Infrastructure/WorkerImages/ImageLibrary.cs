@@ -63,12 +63,12 @@ public sealed partial class ImageLibrary : IWorkerImages, IAsyncDisposable
 
     public bool SupportsEarlyStart => _roots.SupportsEarlyStart;
 
-    public IReadOnlyList<BaseImage> FindBases(IReadOnlyList<ImageReference> wanted)
+    public IReadOnlyList<BaseImage> FindBases(ProxyProfile proxy, IReadOnlyList<ImageReference> wanted)
     {
         HashSet<string> repositories = [.. wanted.Select(r => r.Name)];
         List<(BaseImage Image, bool Related)> found = [];
         HashSet<Digest> trees = [];
-        foreach (ImageRecord record in _records.Images())
+        foreach (ImageRecord record in _records.Images().Where(r => r.ProxyProfile == proxy.Name))
         {
             if (IsComplete(record.ChainId) && trees.Add(record.ChainId) && ImageReference.Parse(record.Reference) is { IsSuccess: true } reference)
             {

@@ -1,0 +1,21 @@
+using Starlight.Application.Abstractions.Worker;
+using Starlight.Domain.Proxies;
+using static Starlight.TestKit.LayerEntries;
+
+namespace Starlight.Infrastructure.IntegrationTests.WorkerImages;
+
+/// <summary>What the library takes over, and what it offers to build upon.</summary>
+public sealed class ImageLibraryTests
+{
+    [Fact]
+    public async Task FindBases_WhenAnImageCameFromAnotherProxy_LeavesItOut()
+    {
+        await using LibraryRig rig = await LibraryRig.StartAsync();
+        IncomingImage image = rig.Proxy.Add("reg.example.com/app:1", ["a"], File("f", "one"));
+        await rig.PullAsync(image);
+        ProxyProfile other = ProxyProfile.Create("other", "http", "elsewhere", user: null, password: null).Value;
+
+        rig.Library.FindBases(rig.Proxy.Profile, [image.Reference]).Select(b => b.ManifestDigest).ShouldBe([image.ManifestDigest]);
+        rig.Library.FindBases(other, [image.Reference]).ShouldBeEmpty();
+    }
+}
