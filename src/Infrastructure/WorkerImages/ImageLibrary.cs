@@ -122,10 +122,16 @@ public sealed partial class ImageLibrary : IWorkerImages, IAsyncDisposable
                     foreach (WorkerTree tree in reception.Trees.Where(t => !t.Complete && t.Reception is null or { IsAbandoned: true }))
                     {
                         tree.Reception = reception;
+                        EndResuming(tree);
                     }
                 }
 
                 _board.Expect(incoming.Contents.Select(c => c.Digest));
+                foreach (WorkerTree tree in reception.Trees)
+                {
+                    Withdraw(tree);
+                }
+
                 handedOver = true;
                 LibraryLog.ReceptionStarted(_logger, string.Join(", ", request.Images), incoming.Contents.Count, incoming.Contents.Sum(c => c.Size));
                 return share;

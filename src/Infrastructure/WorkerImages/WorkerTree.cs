@@ -43,6 +43,9 @@ internal sealed class WorkerTree(TreeRecord record, string directory)
     /// <summary>Ends when there is a reception again, while the daemon tries to take up an interrupted one; else null.</summary>
     public TaskCompletionSource? Resuming { get; set; }
 
+    /// <summary>What the board was told to expect at start, because an earlier daemon was receiving it.</summary>
+    public IReadOnlyList<Digest> Promised { get; set; } = [];
+
     /// <summary>Timestamp of the last pull of it or question about one of its layers.</summary>
     public long Touched { get; set; }
 

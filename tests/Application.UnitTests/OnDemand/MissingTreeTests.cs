@@ -49,7 +49,8 @@ public sealed class MissingTreeTests
             _missing = null;
             return Result<IImageReception>.Success(_reception);
         });
-        _images = new MissingTrees(_local, _library, _profiles, new ImageFetch(_proxies, _library, NullLogger<ImageFetch>.Instance), NullLogger<MissingTrees>.Instance);
+        ImageFetch fetch = new(_proxies, _library, NullLogger<ImageFetch>.Instance);
+        _images = new MissingTrees(_local, _library, new ChainFetch(_library, _profiles, fetch, NullLogger<ChainFetch>.Instance));
     }
 
     [Fact]
