@@ -103,6 +103,14 @@ public sealed partial class ImageLibrary : IWorkerImages, IAsyncDisposable
             await _registering.WaitAsync(cancellationToken);
             try
             {
+                if (FindOtherTree(images) is { } other)
+                {
+                    return new Error(
+                        "Image.Mismatch",
+                        $"{other.Reference} was refused: its layers are on this worker, or come, with another filesystem image than {other.FilesystemDigest}; remove the images of these layers and pull again",
+                        ErrorKind.DataCorrupt);
+                }
+
                 if (RunningReceptionOf(images) is { } running)
                 {
                     return running;
@@ -187,6 +195,20 @@ public sealed partial class ImageLibrary : IWorkerImages, IAsyncDisposable
             }
 
             return trees;
+        }
+    }
+
+    /// <summary>
+    /// An image whose layers are here with another tree. Chain IDs do not cover the tree, and a manifest without the annotation does not vouch for it: what one proxy once said about an image must
+    /// not stand for an image that was checked.
+    /// </summary>
+    private IncomingImage? FindOtherTree(IReadOnlyList<IncomingImage> images)
+    {
+        lock (_lock)
+        {
+            return images.FirstOrDefault(i =>
+                (_trees.TryGetValue(i.TopChainId, out WorkerTree? tree) && tree.Record.FilesystemDigest != i.FilesystemDigest)
+                || images.Any(o => o.TopChainId == i.TopChainId && o.FilesystemDigest != i.FilesystemDigest));
         }
     }
 

@@ -18,4 +18,27 @@ public sealed class ImageLibraryTests
         rig.Library.FindBases(rig.Proxy.Profile, [image.Reference]).Select(b => b.ManifestDigest).ShouldBe([image.ManifestDigest]);
         rig.Library.FindBases(other, [image.Reference]).ShouldBeEmpty();
     }
+
+    /// <summary>A tree that no annotation vouched for must not be what an annotated image of the same layers is mounted from.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Begin_WhenTheLayersAreHereWithAnotherTree_Refuses(bool complete)
+    {
+        await using LibraryRig rig = await LibraryRig.StartAsync();
+        IncomingImage forged = rig.Proxy.Add("reg.example.com/app:1", ["a"], File("f", "forged"));
+        IncomingImage honest = rig.Proxy.Add("reg.example.com/app:2", ["a"], File("f", "honest"));
+        if (complete)
+        {
+            await rig.PullAsync(forged);
+        }
+        else
+        {
+            (await rig.BeginAsync(forged)).Value.Start();
+        }
+
+        (await rig.BeginAsync(honest)).Error!.Code.ShouldBe("Image.Mismatch");
+
+        (await rig.BeginAsync(forged)).IsSuccess.ShouldBeTrue();
+    }
 }

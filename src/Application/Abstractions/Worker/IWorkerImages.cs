@@ -88,7 +88,9 @@ public interface IWorkerImages
     /// <param name="bundle">Owned from now on.</param>
     /// <param name="images">Parallel to the bundle's.</param>
     /// <param name="cancellationToken">Takes it back.</param>
-    /// <returns>FailedPrecondition <c>Bundle.BaseIncomplete</c> if a content that the bundle leaves out is not here.</returns>
+    /// <returns>
+    /// FailedPrecondition <c>Bundle.BaseIncomplete</c> if a content that the bundle leaves out is not here; DataCorrupt <c>Image.Mismatch</c> if the layers are here with another filesystem image.
+    /// </returns>
     Task<Result<IImageReception>> BeginAsync(ProxyProfile proxy, DeltaRequest request, IIncomingBundle bundle, IReadOnlyList<IncomingImage> images, CancellationToken cancellationToken);
 
     /// <summary>
