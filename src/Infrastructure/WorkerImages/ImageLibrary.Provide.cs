@@ -75,10 +75,11 @@ public sealed partial class ImageLibrary : IProvidedImages
             }
 
             tree = _trees.GetValueOrDefault(digest);
-            reception = tree?.Reception;
+            reception = tree?.Reception is { } running && running.Trees.All(t => t == tree || t.Complete) ? running : null;
+            reception?.Abandon(); // from here on a pull of the image begins anew
         }
 
-        if (reception is not null && reception.Trees.All(t => t == tree || t.Complete))
+        if (reception is not null)
         {
             await reception.StopAsync();
         }

@@ -99,8 +99,10 @@ internal sealed class ImageReception
         await _running!;
     }
 
-    /// <summary>The last of its pulls has failed: nobody may join any more.</summary>
+    /// <summary>Nobody may join any more: the last of its pulls has failed, or its image is being removed. Changes under the library's lock.</summary>
     public bool IsAbandoned => _abandoned;
+
+    public void Abandon() => _abandoned = true;
 
     public void Join(ReceptionShare share)
     {
@@ -125,7 +127,7 @@ internal sealed class ImageReception
     {
         lock (_shares)
         {
-            return _shares.Remove(share) && _shares.Count == 0 && Abandoned is not null && (_abandoned = true);
+            return _shares.Remove(share) && _shares.Count == 0 && (_abandoned = true);
         }
     }
 
