@@ -46,7 +46,7 @@ public sealed partial class ImageLibrary
         await Task.WhenAll(_resuming);
         foreach (ImageReception reception in Others([]).Select(t => t.Reception).OfType<ImageReception>().Distinct())
         {
-            await reception.StopAsync();
+            await reception.StopAsync(goesOn: true);
         }
 
         _records.Dispose();
@@ -226,7 +226,6 @@ public sealed partial class ImageLibrary
                         continue;
                     }
 
-                    _board.Fail(content.Digest, NotResumed);
                     if (_objects.Delete(content.Digest))
                     {
                         objects++;

@@ -122,7 +122,7 @@ public sealed partial class ImageLibrary : IWorkerImages, IAsyncDisposable
                 }
 
                 Added added = await AddTreesAsync(proxy, request, incoming, images, cancellationToken);
-                ImageReception reception = new(incoming, _objects, _board, TreesOf(images), FinishedAsync, _time, _logger) { Abandoned = _ => TakeBackAsync(added) };
+                ImageReception reception = new(incoming, _objects, _board, TreesOf(images), FinishedAsync, _time, _logger) { Abandoned = () => TakeBackAsync(added) };
                 ReceptionShare share;
                 lock (_lock)
                 {

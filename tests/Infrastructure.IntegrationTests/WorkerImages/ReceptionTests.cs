@@ -28,8 +28,38 @@ public sealed class ReceptionTests
         rig.StateOf("one").ShouldBe(ArrivalState.Present);
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Open_WhenOneOfTwoReceptionsIsGivenUpAndTheOtherFails_IsTold(bool released)
+    {
+        await using LibraryRig rig = await LibraryRig.StartAsync();
+        IncomingImage first = rig.Proxy.Add("reg.example.com/first:1", ["a"], File("f", "common"));
+        IncomingImage second = rig.Proxy.Add("reg.example.com/second:1", ["b"], File("g", "common"), File("h", "own"));
+        IImageReception ofFirst = (await rig.BeginAsync(first)).Value;
+        IImageReception ofSecond = (await rig.BeginAsync(second)).Value;
+        ofFirst.Start();
+        ofSecond.Start();
+
+        if (released)
+        {
+            ofSecond.Settle();
+            await rig.Library.ReleaseAsync(second.TopChainId.ToString(), CancellationToken.None);
+        }
+        else
+        {
+            await ofSecond.AbandonAsync();
+        }
+
+        rig.StateOf("common").ShouldBe(ArrivalState.Expected);
+        rig.StateOf("own").ShouldBe(ArrivalState.Unavailable);
+        rig.Proxy.Forget(first);
+        (await ofFirst.Completion).IsSuccess.ShouldBeFalse();
+        rig.StateOf("common").ShouldBe(ArrivalState.Unavailable);
+    }
+
     private sealed class OnRelease(Action action) : ArrivalWaiter
     {
-        protected override void OnReleased(Error? failure, TimeSpan waited) => action();
+        protected internal override void OnReleased(Error? failure, TimeSpan waited) => action();
     }
 }
