@@ -1,5 +1,6 @@
 using Starlight.Application.Abstractions.Worker;
 using Starlight.Domain.Proxies;
+using Starlight.Domain.References;
 using static Starlight.TestKit.LayerEntries;
 
 namespace Starlight.Infrastructure.IntegrationTests.WorkerImages;
@@ -40,5 +41,40 @@ public sealed class ImageLibraryTests
         (await rig.BeginAsync(honest)).Error!.Code.ShouldBe("Image.Mismatch");
 
         (await rig.BeginAsync(forged)).IsSuccess.ShouldBeTrue();
+    }
+
+    /// <summary>As containerd's own pulls name it: tag and manifest.</summary>
+    [Theory]
+    [InlineData("reg.example.com/app:1", true)]
+    [InlineData("reg.example.com/app:1@MANIFEST", true)]
+    [InlineData("reg.example.com/app@MANIFEST", true)]
+    [InlineData("reg.example.com/app:2", false)]
+    [InlineData("reg.example.com/app", false)]
+    [InlineData("reg.example.com/other:1", false)]
+    public async Task FindBase_WhenTheImageWasPulledByTagAndDigest_KnowsItByEither(string named, bool found)
+    {
+        await using LibraryRig rig = await LibraryRig.StartAsync();
+        IncomingImage image = rig.Proxy.Add("reg.example.com/app:1", ["a"], File("f", "one"));
+        await rig.PullAsync(image with { Reference = image.Reference.WithDigest(image.ManifestDigest) });
+
+        ImageReference reference = ImageReference.Parse(named.Replace("MANIFEST", image.ManifestDigest.ToString(), StringComparison.Ordinal)).Value;
+
+        rig.Library.FindBase(reference).IsSuccess.ShouldBe(found);
+    }
+
+    [Fact]
+    public async Task FindBase_WhenThePullJoinedAnother_KnowsTheImageByBothNames()
+    {
+        await using LibraryRig rig = await LibraryRig.StartAsync();
+        IncomingImage image = rig.Proxy.Add("reg.example.com/app:1", ["a"], File("f", "one"));
+        IncomingImage same = rig.Proxy.Add("mirror.example.com/app:1", ["a"], File("f", "one"));
+        (await rig.BeginAsync(image)).Value.Start();
+
+        IImageReception joined = (await rig.BeginAsync(same)).Value;
+        rig.Proxy.LetGo(image);
+        (await joined.Completion).IsSuccess.ShouldBeTrue();
+
+        rig.Library.FindBase(image.Reference).IsSuccess.ShouldBeTrue();
+        rig.Library.FindBase(same.Reference).Value.ManifestDigest.ShouldBe(same.ManifestDigest);
     }
 }

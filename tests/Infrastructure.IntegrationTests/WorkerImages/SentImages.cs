@@ -68,13 +68,13 @@ internal sealed class SentImages : IAsyncDisposable
     }
 
     /// <summary>Contents of bundles that were asked for by this reference first go out, now and from now on.</summary>
-    public void LetGo(IncomingImage image) => _contents[image.Reference.ToString()].TrySetResult(true);
+    public void LetGo(IncomingImage image) => _contents[NameOf(image.Reference)].TrySetResult(true);
 
     /// <summary>Bundles that were asked for by this reference first break off, and the proxy does not know the image any more.</summary>
     public void Forget(IncomingImage image)
     {
-        _images.TryRemove(image.Reference.ToString(), out _);
-        _contents[image.Reference.ToString()].TrySetResult(false);
+        _images.TryRemove(NameOf(image.Reference), out _);
+        _contents[NameOf(image.Reference)].TrySetResult(false);
     }
 
     public async ValueTask DisposeAsync()
@@ -87,7 +87,7 @@ internal sealed class SentImages : IAsyncDisposable
     private async Task SendAsync(HttpContext context)
     {
         Requests.Enqueue(context.Request.QueryString.ToString());
-        string[] names = [.. context.Request.Query["to"].Select(t => ImageReference.Parse(t).Value).Select(r => r.Tag is { } tag ? r.WithTag(tag).ToString() : r.ToString())];
+        string[] names = [.. context.Request.Query["to"].Select(t => NameOf(ImageReference.Parse(t).Value))];
         context.Response.Headers["Starlight-Protocol"] = "1";
         if (names.Any(n => !_images.ContainsKey(n)))
         {
@@ -109,6 +109,8 @@ internal sealed class SentImages : IAsyncDisposable
             context.Abort();
         }
     }
+
+    private static string NameOf(ImageReference reference) => reference.Tag is { } tag ? reference.WithTag(tag).ToString() : reference.ToString();
 
     private async ValueTask<Stream> OpenAsync(string name, ContentRef content) => await _contents[name].Task.WaitAsync(_ending.Token)
         ? new MemoryStream(LayerEntries.ContentOf(content.Digest), writable: false)
