@@ -345,7 +345,7 @@ public sealed partial class ImageLibrary : IWorkerImages, IAsyncDisposable
         {
             foreach (WorkerTree tree in reception.Trees)
             {
-                await _roots.PrepareAsync(tree, reception.Stopping);
+                await PrepareAsync(tree, reception.Stopping);
             }
 
             return Result.Success;
@@ -358,6 +358,22 @@ public sealed partial class ImageLibrary : IWorkerImages, IAsyncDisposable
         catch (OperationCanceledException)
         {
             return new Error("Pull.Stopped", "building the directory tree was stopped", ErrorKind.Cancelled);
+        }
+    }
+
+    /// <summary>One of several images may have been removed meanwhile, or be removed while its tree is being built: the others are none the worse for it.</summary>
+    private async Task PrepareAsync(WorkerTree tree, CancellationToken cancellationToken)
+    {
+        try
+        {
+            if (Find(tree.ChainId) == tree)
+            {
+                await _roots.PrepareAsync(tree, cancellationToken);
+            }
+        }
+        catch (Exception e) when (e is FailureException or OperationCanceledException && !cancellationToken.IsCancellationRequested && Find(tree.ChainId) != tree)
+        {
+            LibraryLog.TreeNotBuilt(_logger, tree.ChainId.ToString(), e.Message);
         }
     }
 

@@ -58,6 +58,25 @@ public sealed class ReceptionTests
         rig.StateOf("common").ShouldBe(ArrivalState.Unavailable);
     }
 
+    [Fact]
+    public async Task Completion_WhenOneOfTwoImagesIsRemovedMeanwhile_IsThatOfTheOther()
+    {
+        await using LibraryRig rig = await LibraryRig.StartAsync();
+        IncomingImage kept = rig.Proxy.Add("reg.example.com/kept:1", ["a"], File("f", "common"));
+        IncomingImage removed = rig.Proxy.Add("reg.example.com/removed:1", ["b"], File("f", "common"), File("g", "own"));
+        IImageReception reception = (await rig.BeginAsync(kept, removed)).Value;
+        reception.Start();
+        reception.Settle();
+
+        await rig.Library.ReleaseAsync(removed.TopChainId.ToString(), CancellationToken.None);
+        rig.Proxy.LetGo(kept);
+
+        (await reception.Completion).IsSuccess.ShouldBeTrue();
+        Directory.Exists(Path.Combine(rig.Layout.ImagesDirectory, kept.TopChainId.Hex, "tree")).ShouldBeTrue();
+        Directory.Exists(Path.Combine(rig.Layout.ImagesDirectory, removed.TopChainId.Hex)).ShouldBeFalse();
+        rig.Objects.Enumerate().ShouldBe([Digest.Of(BytesOf("common"))]);
+    }
+
     private sealed class OnRelease(Action action) : ArrivalWaiter
     {
         protected internal override void OnReleased(Error? failure, TimeSpan waited) => action();
