@@ -32,6 +32,12 @@ internal sealed class SentImages : IAsyncDisposable
     /// <summary>Requests so far, as the queries that they were.</summary>
     public ConcurrentQueue<string> Requests { get; } = [];
 
+    /// <summary>Every request is refused with 429 and this in <c>Retry-After</c>; null for no refusal.</summary>
+    public string? BusyFor { get; set; }
+
+    /// <summary>Called before a request is answered.</summary>
+    public Action? Asked { get; set; }
+
     public static async Task<SentImages> StartAsync()
     {
         WebApplicationBuilder builder = WebApplication.CreateSlimBuilder();
@@ -87,6 +93,14 @@ internal sealed class SentImages : IAsyncDisposable
     private async Task SendAsync(HttpContext context)
     {
         Requests.Enqueue(context.Request.QueryString.ToString());
+        Asked?.Invoke();
+        if (BusyFor is not null)
+        {
+            context.Response.StatusCode = StatusCodes.Status429TooManyRequests;
+            context.Response.Headers.RetryAfter = BusyFor;
+            return;
+        }
+
         string[] names = [.. context.Request.Query["to"].Select(t => NameOf(ImageReference.Parse(t).Value))];
         context.Response.Headers["Starlight-Protocol"] = "1";
         if (names.Any(n => !_images.ContainsKey(n)))
