@@ -64,7 +64,6 @@ public static class DependencyInjection
         AddDeferredSingleton<ImageFetch>(services);
         services.AddSingleton(provider => new ChainFetch(
             provider.GetRequiredService<IWorkerImages>(), provider.GetRequiredService<IProxyProfiles>(), provider.GetRequiredService<ImageFetch>(), provider.GetRequiredService<ILogger<ChainFetch>>()));
-        AddDeferredSingleton<SurplusChains>(services);
         return services;
     }
 

@@ -34,12 +34,10 @@ public sealed class PullImagesTests
     private readonly ISnapshotStore _records = Substitute.For<ISnapshotStore>();
     private readonly IProvidedImages _provided = Substitute.For<IProvidedImages>();
     private readonly SnapshotService _snapshots;
-    private readonly SurplusChains _surplus;
 
     public PullImagesTests()
     {
         _snapshots = new SnapshotService(_records, Substitute.For<ISnapshotDirectories>(), _provided, TimeProvider.System, NullLogger<SnapshotService>.Instance);
-        _surplus = new SurplusChains(_snapshots);
         Provided(true);
         _profiles.Find(default).ReturnsForAnyArgs(Profile);
         _library.SupportsEarlyStart.Returns(true);
@@ -278,20 +276,6 @@ public sealed class PullImagesTests
     }
 
     [Fact]
-    public async Task Handle_WhileAnotherPullMayMakeASnapshotOfTheSameLayer_FreesNothing()
-    {
-        Provided(false);
-        SurplusChains.Making other = await _surplus.EnterAsync(CancellationToken.None);
-
-        await PullAsync();
-        await _provided.DidNotReceiveWithAnyArgs().ReleaseAsync(default!, default);
-
-        Provided(true);
-        await other.DisposeAsync();
-        await _provided.DidNotReceiveWithAnyArgs().ReleaseAsync(default!, default);
-    }
-
-    [Fact]
     public async Task Handle_WhenTheImageIsProvided_FreesNothingOfIt()
     {
         (await PullAsync()).Value.Images.Single().Unpacked.ShouldBeFalse();
@@ -314,7 +298,6 @@ public sealed class PullImagesTests
                 _library,
                 new ImageRegistrar(_containerd, NullLogger<ImageRegistrar>.Instance),
                 _snapshots,
-                _surplus,
                 TimeProvider.System)
             .Handle(new PullImagesCommand([Wanted], named, null, "default", new Platform("linux", "amd64"), wait, progress), CancellationToken.None);
 }

@@ -77,6 +77,32 @@ public sealed class ReceptionTests
         rig.Objects.Enumerate().ShouldBe([Digest.Of(BytesOf("common"))]);
     }
 
+    [Fact]
+    public async Task Release_WhileAnotherPullIsAboutToMakeASnapshot_FreesNothing()
+    {
+        await using LibraryRig rig = await LibraryRig.StartAsync();
+        IncomingImage image = rig.Proxy.Add("reg.example.com/app:1", ["a", "b"], File("f", "one"));
+        IImageReception first = (await rig.BeginAsync(image)).Value;
+        IImageReception second = (await rig.BeginAsync(image)).Value;
+        first.Settle();
+
+        await ReleaseAsync();
+        rig.Library.ListQuiet(TimeSpan.Zero).Count.ShouldBe(2);
+        second.Settle();
+        await ReleaseAsync();
+
+        rig.Library.ListQuiet(TimeSpan.Zero).ShouldBeEmpty();
+        rig.StateOf("one").ShouldBe(ArrivalState.Unavailable);
+
+        async Task ReleaseAsync()
+        {
+            foreach (Digest chain in image.ChainIds)
+            {
+                await rig.Library.ReleaseAsync(chain.ToString(), CancellationToken.None);
+            }
+        }
+    }
+
     private sealed class OnRelease(Action action) : ArrivalWaiter
     {
         protected internal override void OnReleased(Error? failure, TimeSpan waited) => action();
