@@ -105,7 +105,7 @@ public sealed partial class ImageLibrary : IProvidedImages
         long inodes = 1;
         if (Directory.Exists(tree.UnpackedDirectory))
         {
-            SnapshotUsage unpacked = tree.UnpackedUsage ??= DirectoryTree.Measure(tree.UnpackedDirectory, cancellationToken);
+            SnapshotUsage unpacked = UnpackedUsageOf(tree, cancellationToken);
             size += unpacked.Size;
             inodes += unpacked.Inodes;
         }
@@ -120,6 +120,25 @@ public sealed partial class ImageLibrary : IProvidedImages
         }
 
         return Task.FromResult((size, inodes));
+    }
+
+    private SnapshotUsage UnpackedUsageOf(WorkerTree tree, CancellationToken cancellationToken)
+    {
+        lock (_lock)
+        {
+            if (tree.UnpackedUsage is { } known)
+            {
+                return known;
+            }
+        }
+
+        SnapshotUsage measured = DirectoryTree.Measure(tree.UnpackedDirectory, cancellationToken);
+        lock (_lock)
+        {
+            tree.UnpackedUsage = measured;
+        }
+
+        return measured;
     }
 
     /// <summary>A chain ID stands for all layers below it, but who asks may have them wrong.</summary>
@@ -205,7 +224,11 @@ public sealed partial class ImageLibrary : IProvidedImages
                 "Image.FilesystemDamaged", $"{tree.FilesystemImagePath} is damaged: remove the image and pull it again", ErrorKind.DataCorrupt));
         }
 
-        return tree.Contents = _filesystems.ReadContents(image).Contents;
+        IReadOnlyList<ContentRef> contents = _filesystems.ReadContents(image).Contents;
+        lock (_lock)
+        {
+            return tree.Contents ??= contents;
+        }
     }
 
     /// <summary>Null if the filesystem image is damaged: other images must be freed and measured all the same.</summary>

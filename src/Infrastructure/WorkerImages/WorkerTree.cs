@@ -4,8 +4,8 @@ using Starlight.Domain.Snapshots;
 namespace Starlight.Infrastructure.WorkerImages;
 
 /// <summary>
-/// A tree in use: the filesystem image on disk, its mount, and whether all its contents are here. Fields change under the library's lock only; reading
-/// <see cref="Complete"/> without it is fine.
+/// A tree in use: the filesystem image on disk, its mount, and whether all its contents are here. Properties change under the library's lock only; reading
+/// <see cref="Complete"/> and <see cref="Contents"/> without it is fine.
 /// </summary>
 internal sealed class WorkerTree(TreeRecord record, string directory)
 {
