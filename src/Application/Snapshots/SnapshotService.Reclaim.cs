@@ -31,7 +31,9 @@ public sealed partial class SnapshotService
     /// </summary>
     public async Task ReclaimAsync(TimeSpan quiet, CancellationToken cancellationToken)
     {
-        foreach (string chainId in images.ListQuiet(quiet))
+        IReadOnlyList<string> candidates = images.ListQuiet(quiet);
+        IReadOnlySet<string> provided = store.Read(reader => reader.ProvidedChains());
+        foreach (string chainId in candidates.Where(c => !provided.Contains(c)))
         {
             cancellationToken.ThrowIfCancellationRequested();
             await ReleaseUnusedAsync(chainId);
