@@ -1,5 +1,6 @@
 using Starlight.Application.Abstractions.Snapshots;
 using Starlight.Domain.Content;
+using Starlight.Domain.Images;
 using Starlight.Domain.SharedKernel;
 using Starlight.Domain.Snapshots;
 using Starlight.Infrastructure.Snapshots;
@@ -19,7 +20,7 @@ public sealed partial class ImageLibrary : IProvidedImages
         bool provided = false;
         lock (_lock)
         {
-            foreach (WorkerTree tree in _trees.Values.Where(t => Holds(t.Record.ChainIds, chainId, request.ParentChainId)))
+            foreach (WorkerTree tree in _trees.Values.Where(t => LayerChain.Has(t.Record.ChainIds, chainId, request.ParentChainId)))
             {
                 provided = true;
                 tree.Touched = _time.GetTimestamp();
@@ -139,20 +140,6 @@ public sealed partial class ImageLibrary : IProvidedImages
         }
 
         return measured;
-    }
-
-    /// <summary>A chain ID stands for all layers below it, but who asks may have them wrong.</summary>
-    private static bool Holds(IReadOnlyList<Digest> chain, Digest layer, string? parent)
-    {
-        for (int i = 0; i < chain.Count; i++)
-        {
-            if (chain[i] == layer)
-            {
-                return parent == (i == 0 ? null : chain[i - 1].ToString());
-            }
-        }
-
-        return false;
     }
 
     private WorkerTree? Find(Digest chainId)
