@@ -37,7 +37,7 @@ internal static partial class DaemonHost
         builder.Services.AddSingleton(DaemonFacts.Of(capabilities));
         builder.Services.AddApplication();
         builder.Services.AddFilesystemImages();
-        builder.Services.AddProxyClient();
+        builder.Services.AddProxyClient(settings.Id);
         builder.Services.AddContainerd(settings.ContainerdSocket);
         builder.Services.AddWorkerImages(layout, capabilities);
         builder.Services.AddOnDemandImages();

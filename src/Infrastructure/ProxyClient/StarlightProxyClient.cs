@@ -53,6 +53,9 @@ public sealed class StarlightProxyClient : IProxyClient, IDisposable
         _time = time ?? TimeProvider.System;
     }
 
+    /// <summary>How this worker is called in the proxy's logs (<see cref="WorkerName"/>); null to be nameless.</summary>
+    public string? Worker { get; init; }
+
     public async Task<ProxyPing> PingAsync(ProxyProfile proxy, CancellationToken cancellationToken)
     {
         // The first request may have to connect; the second measures the way alone.
@@ -181,10 +184,15 @@ public sealed class StarlightProxyClient : IProxyClient, IDisposable
         return response.Headers.TryGetValues(VersionHeader, out IEnumerable<string>? versions) ? versions.First() : "unknown";
     }
 
-    private static HttpRequestMessage Request(ProxyProfile proxy, HttpMethod method, string relative)
+    private HttpRequestMessage Request(ProxyProfile proxy, HttpMethod method, string relative)
     {
         HttpRequestMessage request = new(method, new Uri(proxy.Endpoint, relative)) { Version = HttpVersion.Version11 };
         request.Headers.Add(ProtocolHeader, Protocol);
+        if (Worker is not null)
+        {
+            request.Headers.Add(WorkerName.Header, Worker);
+        }
+
         if (proxy.User is not null)
         {
             request.Headers.Authorization = new AuthenticationHeaderValue("Basic", Convert.ToBase64String(Encoding.UTF8.GetBytes($"{proxy.User}:{proxy.Password}")));
