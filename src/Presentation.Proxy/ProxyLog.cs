@@ -55,8 +55,8 @@ internal static partial class ProxyLog
     [LoggerMessage(10, LogLevel.Warning, "the certificate {Path} ends on {Expires:u}: renew it")]
     public static partial void CertificateExpires(ILogger logger, string path, DateTimeOffset expires);
 
-    [LoggerMessage(EventId = 11, Message = "{Method} {Path} answered {Status} in {Milliseconds:F1} ms to {Account} at {Address}, request {Request}")]
-    public static partial void Served(ILogger logger, LogLevel level, string method, string path, int status, double milliseconds, string account, string address, string request);
+    [LoggerMessage(EventId = 11, Message = "{Method} {Path} answered {Status} in {Milliseconds:F1} ms to {Account} at {Address}, worker {Worker}, request {Request}")]
+    public static partial void Served(ILogger logger, LogLevel level, string method, string path, int status, double milliseconds, string account, string address, string worker, string request);
 
     [LoggerMessage(12, LogLevel.Information, "stopping: running answers have {Seconds:F0} s to finish; another signal ends them at once")]
     public static partial void Stopping(ILogger logger, double seconds);

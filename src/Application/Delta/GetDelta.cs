@@ -106,6 +106,7 @@ internal sealed class GetDeltaHandler(KnownNames names, ImageShelf shelf, Conten
         }
 
         List<ShelvedImage> have = [];
+        List<ImageReference> unknown = [];
         foreach (ImageReference from in request.From)
         {
             IReadOnlyDictionary<Platform, NamedImage> platforms = await names.FindAsync(from, cancellationToken);
@@ -114,10 +115,16 @@ internal sealed class GetDeltaHandler(KnownNames names, ImageShelf shelf, Conten
             NamedImage? named = platforms.Values.FirstOrDefault(p => p.Manifest == from.Digest) ?? request.Platform.Match(platforms);
             if (named is null || !await IsReadableAsync(request, named.Manifest, cancellationToken))
             {
-                return DeltaErrors.BaseUnknown(from);
+                unknown.Add(from);
+                continue;
             }
 
             have.Add(await shelf.GetAsync(named.Manifest, named.Order, layers: null, cancellationToken));
+        }
+
+        if (unknown.Count > 0)
+        {
+            return DeltaErrors.BaseUnknown(unknown);
         }
 
         if (!request.IsAhead)

@@ -63,7 +63,7 @@ internal sealed class DaemonArguments
         {
             ConfigPath = path,
             LogLevel = parse.GetValue(_logLevel) ?? Environment.GetEnvironmentVariable("LOG_LEVEL") ?? file.LogLevel ?? "info",
-            Id = parse.GetValue(_id) ?? file.Id ?? Environment.MachineName,
+            Id = ParseId(parse.GetValue(_id) ?? file.Id ?? Environment.MachineName),
             MetadataPath = Path.GetFullPath(parse.GetValue(_metadata) ?? file.Metadata ?? Path.Combine(fsRoot, "metadata.db")),
             SnapshotterSocket = Path.GetFullPath(parse.GetValue(_socket) ?? file.Socket ?? DaemonSettings.DefaultSnapshotterSocket),
             DaemonSocket = Path.GetFullPath(parse.GetValue(_daemon) ?? file.Daemon ?? DaemonSettings.DefaultDaemonSocket),
@@ -85,6 +85,10 @@ internal sealed class DaemonArguments
         "off" => false,
         _ => throw new FailureException(new Error("Config.Malformed", $"report_stalls '{text}': write on or off", ErrorKind.InvalidInput)),
     };
+
+    private static string ParseId(string text) => WorkerName.IsAcceptable(text)
+        ? text
+        : throw new FailureException(new Error("Config.Id", $"'{text}' cannot be this worker's name: use up to {WorkerName.MaxLength} printable ASCII characters without spaces and quotes", ErrorKind.InvalidInput));
 
     /// <summary><c>name,protocol,address[,user[,password]]</c>: the password is all the rest, so it may hold commas.</summary>
     internal static ProxyProfile ParseProxy(string text)
