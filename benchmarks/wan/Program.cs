@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Runtime.InteropServices;
 using Starlight.Benchmarks.Wan;
 
@@ -14,6 +15,11 @@ try
     if (what is "all" or "self-test")
     {
         SelfTest.Run(link, stop.Token);
+    }
+
+    if (what is "all" or "pulls")
+    {
+        await Pulls.RunAsync(link, args.Length > 1 ? int.Parse(args[1], CultureInfo.InvariantCulture) : 3, stop.Token);
     }
 
     return 0;

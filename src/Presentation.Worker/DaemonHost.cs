@@ -36,7 +36,7 @@ internal static partial class DaemonHost
         builder.Services.AddSingleton(DaemonFacts.Of(capabilities));
         builder.Services.AddApplication();
         builder.Services.AddFilesystemImages();
-        builder.Services.AddProxyClient();
+        builder.Services.AddProxyClient().AddWarmConnections(settings.ProxyConnections);
         builder.Services.AddContainerd(settings.ContainerdSocket);
         builder.Services.AddWorkerImages(layout, capabilities);
         builder.Services.AddOnDemandImages();
@@ -63,6 +63,7 @@ internal static partial class DaemonHost
 
         app.Services.GetRequiredService<ImageLibrary>().ResumeInterrupted(config, app.Services.GetRequiredService<IProxyClient>());
         await app.StartAsync(cancellationToken);
+        app.Services.GetRequiredService<WarmConnections>().Start();
         LogStarted(logger, settings.SnapshotterSocket, settings.DaemonSocket, settings.FsRoot, capabilities.Description);
         await app.WaitForShutdownAsync(cancellationToken);
         return 0;

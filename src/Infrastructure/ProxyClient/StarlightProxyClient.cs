@@ -16,10 +16,10 @@ using Starlight.Infrastructure.Bundles;
 namespace Starlight.Infrastructure.ProxyClient;
 
 /// <summary>
-/// HTTP client of starlight-proxy. Connections are HTTP/1.1, kept open and reused: a connection that has carried data starts fast (design page, "Round trips and ramp-up"),
+/// HTTP client of starlight-proxy. Connections are HTTP/1.1, kept open and reused: a connection that has carried data starts fast (docs/operations.md, "Long lines"),
 /// and a body on a connection of its own has no second flow-control window to wait for. Safe for concurrent use.
 /// </summary>
-public sealed class StarlightProxyClient : IProxyClient, IDisposable
+public sealed partial class StarlightProxyClient : IProxyClient, IDisposable
 {
     /// <summary>Version of requests and answers; bundles carry their own.</summary>
     internal const string Protocol = "1";
@@ -35,7 +35,7 @@ public sealed class StarlightProxyClient : IProxyClient, IDisposable
     /// <summary>A busy proxy is asked again when it says so, for as long as its answer would be waited for, and not longer than this where that has no end.</summary>
     private static readonly TimeSpan LongestWait = TimeSpan.FromMinutes(5);
 
-    private readonly ProxyConnections _connections = new();
+    private readonly ProxyConnections _connections;
     private readonly IFilesystemImages? _filesystems;
     private readonly Func<IBundleBases?> _bases;
     private readonly TimeProvider _time;
@@ -48,6 +48,7 @@ public sealed class StarlightProxyClient : IProxyClient, IDisposable
         _filesystems = filesystems;
         _bases = bases ?? (static () => null);
         _time = time ?? TimeProvider.System;
+        _connections = new ProxyConnections(_time);
     }
 
     public async Task<ProxyPing> PingAsync(ProxyProfile proxy, CancellationToken cancellationToken)
@@ -196,7 +197,7 @@ public sealed class StarlightProxyClient : IProxyClient, IDisposable
     }
 
     /// <summary>Sends, and sends again when a proxy that has too much to do (429, 503) says when; RFC 9110 section 10.2.3.</summary>
-    private async Task<HttpResponseMessage> SendAsync(ProxyProfile proxy, Func<HttpRequestMessage> make, TimeSpan timeout, CancellationToken cancellationToken)
+    private async Task<HttpResponseMessage> SendAsync(ProxyProfile proxy, Func<HttpRequestMessage> make, TimeSpan timeout, CancellationToken cancellationToken, ProxyLane? lane = null)
     {
         TimeSpan left = timeout < TimeSpan.Zero || timeout > LongestWait ? LongestWait : timeout;
         while (true)
@@ -204,7 +205,7 @@ public sealed class StarlightProxyClient : IProxyClient, IDisposable
             HttpResponseMessage response;
             using (HttpRequestMessage request = make())
             {
-                response = await SendOnceAsync(proxy, request, timeout, cancellationToken);
+                response = await SendOnceAsync(proxy, request, timeout, lane, cancellationToken);
             }
 
             if (RetryAfter(response) is not { } asked || asked > left)
@@ -229,14 +230,24 @@ public sealed class StarlightProxyClient : IProxyClient, IDisposable
         }
         : null;
 
-    private async Task<HttpResponseMessage> SendOnceAsync(ProxyProfile proxy, HttpRequestMessage request, TimeSpan timeout, CancellationToken cancellationToken)
+    /// <param name="proxy">Whom to ask.</param>
+    /// <param name="request">Used once.</param>
+    /// <param name="timeout">Until the answer begins.</param>
+    /// <param name="own">The caller's connection; null to use the best there is, which the answer gives back.</param>
+    /// <param name="cancellationToken">Stops waiting.</param>
+    private async Task<HttpResponseMessage> SendOnceAsync(ProxyProfile proxy, HttpRequestMessage request, TimeSpan timeout, ProxyLane? own, CancellationToken cancellationToken)
     {
         using CancellationTokenSource patience = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         patience.CancelAfter(timeout);
         ProxyConnections.Pool pool = _connections.For(proxy);
+        ProxyLine line = pool.LineTo(proxy.Endpoint);
+        ProxyLane lane = own ?? line.Take();
+        bool answered = false;
         try
         {
-            return await pool.Http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, patience.Token);
+            HttpResponseMessage response = await lane.Http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, patience.Token);
+            answered = true;
+            return own is null ? new LaneResponse(response, line, lane) : response;
         }
         catch (HttpRequestException e)
         {
@@ -252,6 +263,13 @@ public sealed class StarlightProxyClient : IProxyClient, IDisposable
         {
             // A connection that is reset just as it is made comes out of HttpClient (10.0) bare: it looks up the peer's address and finds none.
             throw ProxyErrors.Unreachable(proxy, e);
+        }
+        finally
+        {
+            if (!answered && own is null)
+            {
+                line.Return(lane);
+            }
         }
     }
 

@@ -53,6 +53,9 @@ internal sealed record DaemonFile
     [JsonPropertyName("proxy_ca")]
     public string? ProxyCa { get; init; }
 
+    [JsonPropertyName("proxy_connections")]
+    public int? ProxyConnections { get; init; }
+
     [JsonPropertyName("configs")]
     public Dictionary<string, ProxyEntry>? Configs { get; init; }
 
@@ -118,6 +121,9 @@ internal sealed record DaemonSettings
 
     /// <summary>Objects, filesystem images, snapshots, the gate's mount point.</summary>
     public required string FsRoot { get; init; }
+
+    /// <summary>Connections to the default proxy that are kept warm; 0 for none.</summary>
+    public required int ProxyConnections { get; init; }
 
     /// <summary>How containers are to be mounted.</summary>
     public required MountPreferences Mounts { get; init; }
