@@ -73,6 +73,7 @@ internal static class ProxyHost
         builder.Services.AddSingleton<HealthEndpoint>();
         builder.Services.AddScoped<NotifyEndpoint>();
         builder.Services.AddScoped<DeltaEndpoint>();
+        builder.Services.AddScoped<ContentEndpoint>();
         builder.Services.AddSingleton(new AdminOptions(settings.GarbageGrace, LocalOnly: settings.AccountsPath is null));
         builder.Services.AddHostedService<GarbageCollection>();
 
@@ -86,6 +87,7 @@ internal static class ProxyHost
         HealthEndpoint.Map(app);
         NotifyEndpoint.Map(app);
         DeltaEndpoint.Map(app);
+        ContentEndpoint.Map(app);
         PrimeEndpoint.Map(app);
         AdminEndpoints.Map(app);
         return app;

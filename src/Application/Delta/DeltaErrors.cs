@@ -19,6 +19,8 @@ internal static class DeltaErrors
     public static Error BaseUnknown(ImageReference from) => new(
         "Bundle.BaseUnknown", $"{from} is not known here, so nothing can be left out for it: ask again without it, or run ctr-starlight notify {from}", ErrorKind.FailedPrecondition);
 
+    public static Error ContentUnknown(Digest content, IEnumerable<ImageReference> images) => new("Content.NotInImage", $"{content} is no content of {string.Join(", ", images)}", ErrorKind.NotFound);
+
     public static Error LayersOutOfRange(Digest manifest, int asked, int present) => new(
         "Delta.LayersOutOfRange", $"the lowest {asked} layers of {manifest} were asked for, but it has {present}", ErrorKind.InvalidInput);
 }

@@ -90,7 +90,7 @@ internal sealed class GetDeltaHandler(KnownNames names, ImageShelf shelf, Conten
         {
             // 1.
             IReadOnlyDictionary<Platform, NamedImage> platforms = await names.FindAsync(to, cancellationToken);
-            if (request.Platform.Match(platforms) is not { } named || (to.Digest is not null && !await IsReadableAsync(request, named.Manifest, cancellationToken)))
+            if (request.Platform.Match(platforms) is not { } named || (to.Digest is not null && !await names.IsReadableAsync(named.Manifest, request.Readable, cancellationToken)))
             {
                 return DeltaErrors.NotIndexed(to, request.Platform, request.Readable.IsAll || to.Digest is null ? platforms.Keys : []);
             }
@@ -109,7 +109,7 @@ internal sealed class GetDeltaHandler(KnownNames names, ImageShelf shelf, Conten
 
             // A manifest digest says which image it is; its platform is the worker's business.
             NamedImage? named = platforms.Values.FirstOrDefault(p => p.Manifest == from.Digest) ?? request.Platform.Match(platforms);
-            if (named is null || !await IsReadableAsync(request, named.Manifest, cancellationToken))
+            if (named is null || !await names.IsReadableAsync(named.Manifest, request.Readable, cancellationToken))
             {
                 return DeltaErrors.BaseUnknown(from);
             }
@@ -136,7 +136,4 @@ internal sealed class GetDeltaHandler(KnownNames names, ImageShelf shelf, Conten
         IEnumerable<ShelvedImage> patched = have.Where(i => plan.Bases.Any(b => b.Filesystem == i.FilesystemDigest));
         return new DeltaBundle(format.Identity(units, plan), images, [.. patched.Select(i => i.Manifest)], units, plan);
     }
-
-    private async Task<bool> IsReadableAsync(GetDeltaQuery request, Digest manifest, CancellationToken cancellationToken) =>
-        request.Readable.IsAll || (await names.FindRepositoriesAsync(manifest, cancellationToken)).Any(request.Readable.Includes);
 }

@@ -8,6 +8,7 @@ internal sealed class ProxyLine(SslClientAuthenticationOptions tls, TimeProvider
     private readonly Lock _lock = new();
     private readonly List<ProxyLane> _free = []; // under _lock
     private int _taken; // under _lock
+    private TimeSpan _roundTrip; // under _lock
 
     /// <summary>More than one request is being answered.</summary>
     public bool IsContended
@@ -21,14 +22,14 @@ internal sealed class ProxyLine(SslClientAuthenticationOptions tls, TimeProvider
         }
     }
 
-    /// <summary>The shortest round trip that the free connections know of; zero if none does.</summary>
+    /// <summary>The round trip as the connections know it that were used last; zero as long as none was.</summary>
     public TimeSpan RoundTrip
     {
         get
         {
             lock (_lock)
             {
-                return _free.Select(l => l.RoundTrip).Where(t => t > TimeSpan.Zero).DefaultIfEmpty().Min();
+                return _roundTrip;
             }
         }
     }
@@ -79,6 +80,7 @@ internal sealed class ProxyLine(SslClientAuthenticationOptions tls, TimeProvider
         {
             _taken--;
             lane.LastUsed = time.GetTimestamp();
+            _roundTrip = lane.RoundTrip is { Ticks: > 0 } measured ? measured : _roundTrip;
             _free.Add(lane);
         }
     }
