@@ -23,6 +23,9 @@ public sealed record GetDeltaQuery(IReadOnlyList<ImageReference> To, Platform Pl
     /// for a base, and what is patched from it, would tell about its content.
     /// </summary>
     public RepositoryPatterns Readable { get; init; } = RepositoryPatterns.All;
+
+    /// <summary>Nobody has asked yet, so that it says nothing about what is in use.</summary>
+    public bool IsAhead { get; init; }
 }
 
 /// <summary>A wanted image.</summary>
@@ -117,7 +120,10 @@ internal sealed class GetDeltaHandler(KnownNames names, ImageShelf shelf, Conten
             have.Add(await shelf.GetAsync(named.Manifest, layers: null, cancellationToken));
         }
 
-        use.Note([.. wanted, .. have]);
+        if (!request.IsAhead)
+        {
+            use.Note([.. wanted, .. have]);
+        }
 
         // 3.
         DeltaPlan plan = DeltaPlanner.Plan([.. wanted.Select(i => i.Ordered)], [.. have.Select(i => i.Ordered.Contents)]);

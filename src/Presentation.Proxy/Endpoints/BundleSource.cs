@@ -16,11 +16,27 @@ internal sealed class BundleSource(ContentStore contents, ContentSupply supply)
     /// <summary>A content that arrived can be found damaged or removed by hand when it is opened; not every time.</summary>
     private const int Attempts = 3;
 
-    public async Task WriteAsync(Stream output, DeltaBundle delta, CancellationToken cancellationToken)
+    public Task WriteAsync(Stream output, DeltaBundle delta, CancellationToken cancellationToken) => WriteAsync(output, delta, static _ => ValueTask.CompletedTask, cancellationToken);
+
+    /// <param name="output">Gets the bundle.</param>
+    /// <param name="delta">The bundle.</param>
+    /// <param name="turn">Awaited before each content.</param>
+    /// <param name="cancellationToken">Stops writing.</param>
+    public async Task WriteAsync(Stream output, DeltaBundle delta, Func<CancellationToken, ValueTask> turn, CancellationToken cancellationToken)
     {
         await using ContentReservation reservation = supply.Reserve(delta.Manifests, delta.Reads);
         await BundleWriter.WriteAsync(
-            output, delta.Units, delta.Plan, (content, token) => OpenAsync(reservation, content, token), BundleWriter.DefaultLevel, contents.ScratchDirectory, cancellationToken);
+            output,
+            delta.Units,
+            delta.Plan,
+            async (content, token) =>
+            {
+                await turn(token);
+                return await OpenAsync(reservation, content, token);
+            },
+            BundleWriter.DefaultLevel,
+            contents.ScratchDirectory,
+            cancellationToken);
     }
 
     /// <summary>Hands out one content, read from its registry if need be.</summary>
