@@ -18,8 +18,8 @@ internal sealed class EmulatedLink : IDisposable
     {
         _server = new TunDevice("wan0", ServerAddress, WorkerAddress);
         _worker = Worker.Run(() => new TunDevice("wan0", WorkerAddress, ServerAddress));
-        _down = new LinkDirection("down", _server, _worker, Tap);
-        _up = new LinkDirection("up", _worker, _server, Tap);
+        _down = new LinkDirection("down", _server, _worker, entered: null, Tap.Answered);
+        _up = new LinkDirection("up", _worker, _server, Tap.Asked, left: null);
     }
 
     public NetworkNamespace Worker { get; } = NetworkNamespace.Create();

@@ -26,7 +26,8 @@ internal sealed unsafe class LinkDirection : IDisposable
 
     private readonly TunDevice _from;
     private readonly TunDevice _to;
-    private readonly LinkTap _tap;
+    private readonly Watcher? _entered;
+    private readonly Watcher? _left;
     private readonly byte* _ring = (byte*)NativeMemory.Alloc((nuint)RingBytes);
     private readonly Packet[] _packets = new Packet[RingPackets];
     private readonly Random _random = new(1);
@@ -38,12 +39,19 @@ internal sealed unsafe class LinkDirection : IDisposable
     private long _end; // offset in the ring behind the newest
     private double _free; // timestamp at which the wire is free again
 
-    public LinkDirection(string name, TunDevice from, TunDevice to, LinkTap tap)
+    /// <param name="name">Of the thread.</param>
+    /// <param name="from">Where packets come from.</param>
+    /// <param name="to">Where they go.</param>
+    /// <param name="entered">Sees each as it comes, with the time; or null.</param>
+    /// <param name="left">Sees each as it goes.</param>
+    public LinkDirection(string name, TunDevice from, TunDevice to, Watcher? entered, Watcher? left)
     {
-        (_from, _to, _tap) = (from, to, tap);
+        (_from, _to, _entered, _left) = (from, to, entered, left);
         _thread = new Thread(Run) { Name = name, IsBackground = true };
         _thread.Start();
     }
+
+    public delegate void Watcher(ReadOnlySpan<byte> packet, long now);
 
     public LinkShape Shape
     {
@@ -104,7 +112,7 @@ internal sealed unsafe class LinkDirection : IDisposable
             long now = Stopwatch.GetTimestamp();
             int bytes = (int)length - TunDevice.HeaderLength;
             ReadOnlySpan<byte> frame = new(_ring + offset + TunDevice.HeaderLength, bytes);
-            _tap.Entered(frame, now);
+            _entered?.Invoke(frame, now);
             if ((_free - now) / perByte > shape.QueueLimit || (shape.Loss > 0 && _random.NextDouble() < shape.Loss))
             {
                 Dropped++;
@@ -130,7 +138,7 @@ internal sealed unsafe class LinkDirection : IDisposable
                 return;
             }
 
-            _tap.Left(new ReadOnlySpan<byte>(_ring + packet.Offset + TunDevice.HeaderLength, packet.Length - TunDevice.HeaderLength), now);
+            _left?.Invoke(new ReadOnlySpan<byte>(_ring + packet.Offset + TunDevice.HeaderLength, packet.Length - TunDevice.HeaderLength), now);
             _ = TunCalls.write(_to.Descriptor, _ring + packet.Offset, packet.Length);
             _first++;
         }

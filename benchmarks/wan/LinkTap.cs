@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Diagnostics;
+using System.Text;
 
 namespace Starlight.Benchmarks.Wan;
 
@@ -20,8 +21,10 @@ internal sealed class LinkTap
     private const byte Syn = 2;
 
     private readonly Lock _lock = new();
-    private int _port;
-    private int _connections; // all under _lock
+    private readonly Dictionary<int, long> _opened = []; // by the client's port; all under _lock
+    private int _server;
+    private int? _client;
+    private byte[] _head = [];
     private long _started;
     private long _request;
     private long _firstByte;
@@ -29,11 +32,15 @@ internal sealed class LinkTap
     private long _bytes;
 
     /// <summary>Forgets what was seen and watches the service on this port of the server.</summary>
-    public void Watch(int port)
+    /// <param name="port">The server's.</param>
+    /// <param name="head">What the request begins with that is looked for: then only its connection counts, from the request or, if it is new, from its beginning. Empty: everything counts.</param>
+    public void Watch(int port, string head)
     {
         lock (_lock)
         {
-            (_port, _connections, _started, _request, _firstByte, _lastByte, _bytes) = (port, 0, 0, 0, 0, 0, 0);
+            _opened.Clear();
+            _head = Encoding.ASCII.GetBytes(head);
+            (_server, _client, _started, _request, _firstByte, _lastByte, _bytes) = (port, null, 0, 0, 0, 0, 0);
         }
     }
 
@@ -43,49 +50,55 @@ internal sealed class LinkTap
         {
             lock (_lock)
             {
-                return new Exchange(_connections, Since(_request), Since(_firstByte), Since(_lastByte), _bytes);
+                return new Exchange(_head.Length == 0 ? _opened.Count : _opened.ContainsKey(_client ?? 0) ? 1 : 0, Since(_request), Since(_firstByte), Since(_lastByte), _bytes);
             }
         }
     }
 
-    /// <summary>A packet has left one end.</summary>
-    public void Entered(ReadOnlySpan<byte> packet, long now)
+    /// <summary>A packet has left the client.</summary>
+    public void Asked(ReadOnlySpan<byte> packet, long now)
     {
-        if (!TryRead(packet, out int destination, to: true, out int payload, out bool syn) || destination != _port)
+        if (!TryRead(packet, out int client, out int server, out ReadOnlySpan<byte> payload, out bool syn) || server != _server)
         {
             return;
         }
 
         lock (_lock)
         {
-            _connections += syn ? 1 : 0;
-            if (_started == 0 && (syn || payload > 0))
+            if (syn)
+            {
+                _opened[client] = now;
+            }
+
+            if (_head.Length == 0 && _started == 0)
             {
                 _started = now;
             }
 
-            if (_request == 0 && payload > 0)
+            if (_request == 0 && payload.Length > 0 && payload.StartsWith(_head))
             {
                 _request = now;
+                _client = _head.Length == 0 ? null : client;
+                _started = _head.Length == 0 ? _started : _opened.GetValueOrDefault(client, now);
             }
         }
     }
 
-    /// <summary>A packet has reached the other end.</summary>
-    public void Left(ReadOnlySpan<byte> packet, long now)
+    /// <summary>A packet has reached the client.</summary>
+    public void Answered(ReadOnlySpan<byte> packet, long now)
     {
-        if (!TryRead(packet, out int source, to: false, out int payload, out _) || source != _port || payload == 0)
+        if (!TryRead(packet, out int server, out int client, out ReadOnlySpan<byte> payload, out _) || server != _server || payload.Length == 0)
         {
             return;
         }
 
         lock (_lock)
         {
-            if (_started != 0)
+            if (_request != 0 && (_client ?? client) == client)
             {
                 _firstByte = _firstByte == 0 ? now : _firstByte;
                 _lastByte = now;
-                _bytes += payload;
+                _bytes += payload.Length;
             }
         }
     }
@@ -93,9 +106,10 @@ internal sealed class LinkTap
     private double Since(long time) => time == 0 ? 0 : (time - _started) / (double)Stopwatch.Frequency;
 
     /// <summary>IPv4 (RFC 791, section 3.1) and TCP (RFC 9293, section 3.1).</summary>
-    private static bool TryRead(ReadOnlySpan<byte> packet, out int port, bool to, out int payload, out bool syn)
+    private static bool TryRead(ReadOnlySpan<byte> packet, out int source, out int destination, out ReadOnlySpan<byte> payload, out bool syn)
     {
-        (port, payload, syn) = (0, 0, false);
+        (source, destination, syn) = (0, 0, false);
+        payload = default;
         int header = packet.Length < 40 || packet[0] >> 4 != 4 || packet[9] != Tcp ? 0 : (packet[0] & 15) * 4;
         if (header == 0)
         {
@@ -103,8 +117,9 @@ internal sealed class LinkTap
         }
 
         ReadOnlySpan<byte> segment = packet[header..];
-        port = BinaryPrimitives.ReadUInt16BigEndian(segment[(to ? 2 : 0)..]);
-        payload = segment.Length - ((segment[12] >> 4) * 4);
+        source = BinaryPrimitives.ReadUInt16BigEndian(segment);
+        destination = BinaryPrimitives.ReadUInt16BigEndian(segment[2..]);
+        payload = segment[((segment[12] >> 4) * 4)..];
         syn = (segment[13] & Syn) != 0;
         return true;
     }

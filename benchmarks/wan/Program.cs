@@ -2,7 +2,7 @@ using System.Globalization;
 using System.Runtime.InteropServices;
 using Starlight.Benchmarks.Wan;
 
-// Pulls over an emulated long line, each beside the least time it could take. Usage: dotnet run -c Release --project benchmarks/wan [-- self-test | pulls [ROUNDS]]
+// Pulls over an emulated long line, each beside the least time it could take. Usage: dotnet run -c Release --project benchmarks/wan [-- self-test | pulls [ROUNDS [LARGEST]]]
 // Needs root. Set STARLIGHT_BIN to the programs that scripts/build.sh makes.
 NetworkNamespace.EnterOwn();
 using CancellationTokenSource stop = new();
@@ -19,7 +19,7 @@ try
 
     if (what is "all" or "pulls")
     {
-        await Pulls.RunAsync(link, args.Length > 1 ? int.Parse(args[1], CultureInfo.InvariantCulture) : 3, stop.Token);
+        await Pulls.RunAsync(link, args.Length > 1 ? int.Parse(args[1], CultureInfo.InvariantCulture) : 3, args.Length > 2 ? int.Parse(args[2], CultureInfo.InvariantCulture) : int.MaxValue, stop.Token);
     }
 
     return 0;

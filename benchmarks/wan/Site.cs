@@ -18,6 +18,9 @@ internal sealed class Site : IAsyncDisposable
     public const int BbrPort = 8090;
     public const int CubicPort = 8091;
 
+    /// <summary>What a pull asks first.</summary>
+    private const string Request = "GET /starlight/delta?";
+
     private static readonly TimeSpan s_deadline = TimeSpan.FromSeconds(60);
 
     private readonly EmulatedLink _link;
@@ -107,7 +110,7 @@ internal sealed class Site : IAsyncDisposable
     /// <summary>Pulls with <c>ctr-starlight</c> until every content is here.</summary>
     public async Task<Pull> PullAsync(string reference)
     {
-        _link.Tap.Watch(BbrPort);
+        _link.Tap.Watch(BbrPort, Request);
         long started = Stopwatch.GetTimestamp();
         string[] command = [.. StarlightProgram.Cli, "pull", "--quiet", "--disable-early-start", reference, "--address", _scratch[$"worker{_daemons}.commands"]];
         (await ProcessRunner.RunAsync(command[0], command[1..], s_deadline)).Succeeded();
@@ -126,9 +129,19 @@ internal sealed class Site : IAsyncDisposable
                 return new System.Net.Sockets.NetworkStream(socket, ownsSocket: true);
             },
         });
-        _link.Tap.Watch(port);
+        _link.Tap.Watch(port, Request);
         long started = Stopwatch.GetTimestamp();
         await client.GetByteArrayAsync(new Uri($"http://{EmulatedLink.ServerAddress}:{port}/starlight/delta?platform=linux/amd64&to={reference}"));
+        return new Pull(_link.Tap.Seen, Stopwatch.GetElapsedTime(started).TotalSeconds);
+    }
+
+    /// <summary>Pulls the way containerd does by itself, from the registry.</summary>
+    public async Task<Pull> OrdinaryPullAsync(string reference)
+    {
+        _link.Tap.Watch(_registry!.Port, head: "");
+        long started = Stopwatch.GetTimestamp();
+        Task<ProcessOutcome> pull = _link.Worker.Run(() => _containerd!.Ctr("image", "pull", "--plain-http", "--snapshotter", "overlayfs", reference));
+        (await pull).Succeeded();
         return new Pull(_link.Tap.Seen, Stopwatch.GetElapsedTime(started).TotalSeconds);
     }
 

@@ -5,19 +5,26 @@ namespace Starlight.Infrastructure.ProxyClient;
 /// <summary>The connections to one proxy. A request takes one and brings it back when its answer has been read. Safe for concurrent use.</summary>
 internal sealed class ProxyLine(SslClientAuthenticationOptions tls, TimeProvider time) : IDisposable
 {
+    /// <summary>More than a step of warming takes on a line of 300 ms.</summary>
+    private static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(1);
+
     private readonly Lock _lock = new();
     private readonly List<ProxyLane> _free = []; // under _lock
+    /// <summary>Ends when the connection that is being warmed comes back; null if there is none.</summary>
+    private TaskCompletionSource? _warming; // under _lock
+    private ProxyLane? _warmed; // under _lock
+    private int _waiting; // under _lock
     private int _taken; // under _lock
     private TimeSpan _roundTrip; // under _lock
 
-    /// <summary>More than one request is being answered.</summary>
+    /// <summary>Somebody needs the line, or already uses it, besides whoever warms a connection.</summary>
     public bool IsContended
     {
         get
         {
             lock (_lock)
             {
-                return _taken > 1;
+                return _taken > 1 || _waiting > 0;
             }
         }
     }
@@ -32,6 +39,40 @@ internal sealed class ProxyLine(SslClientAuthenticationOptions tls, TimeProvider
                 return _roundTrip;
             }
         }
+    }
+
+    /// <summary>
+    /// The free connection that knows the line best, or a new one. While one is being warmed and none is warm, that one is waited for: warming stops at its next step, and what the connection has
+    /// learned by then is worth more than the wait.
+    /// </summary>
+    public async Task<ProxyLane> TakeAsync(CancellationToken cancellationToken)
+    {
+        Task? warming = null;
+        lock (_lock)
+        {
+            if (_warming is not null && !_free.Exists(l => l.IsWarm))
+            {
+                warming = _warming.Task;
+                _waiting++;
+            }
+        }
+
+        if (warming is not null)
+        {
+            try
+            {
+                await Task.WhenAny(warming, Task.Delay(LongestWait, time, cancellationToken));
+            }
+            finally
+            {
+                lock (_lock)
+                {
+                    _waiting--;
+                }
+            }
+        }
+
+        return Take();
     }
 
     /// <summary>The free connection that knows the line best, or a new one.</summary>
@@ -52,13 +93,14 @@ internal sealed class ProxyLine(SslClientAuthenticationOptions tls, TimeProvider
         lock (_lock)
         {
             DropClosed();
-            if (_taken > 0 || _free.Count(l => l.IsWarm) >= wanted)
+            if (_taken > 0 || _waiting > 0 || _free.Count(l => l.IsWarm) >= wanted)
             {
                 return null;
             }
 
             _taken++;
-            return Remove(_free.Find(l => !l.IsWarm)) ?? new ProxyLane(tls);
+            _warming = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            return _warmed = Remove(_free.Find(l => !l.IsWarm)) ?? new ProxyLane(tls);
         }
     }
 
@@ -76,13 +118,21 @@ internal sealed class ProxyLine(SslClientAuthenticationOptions tls, TimeProvider
 
     public void Return(ProxyLane lane)
     {
+        TaskCompletionSource? warming = null;
         lock (_lock)
         {
             _taken--;
+            if (lane == _warmed)
+            {
+                (warming, _warming, _warmed) = (_warming, null, null);
+            }
+
             lane.LastUsed = time.GetTimestamp();
             _roundTrip = lane.RoundTrip is { Ticks: > 0 } measured ? measured : _roundTrip;
             _free.Add(lane);
         }
+
+        warming?.SetResult();
     }
 
     public void Dispose()

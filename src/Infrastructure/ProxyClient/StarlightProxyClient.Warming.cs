@@ -9,10 +9,10 @@ namespace Starlight.Infrastructure.ProxyClient;
 public sealed partial class StarlightProxyClient
 {
     /// <summary>
-    /// What is asked for until the speed does not grow any more. The sender doubles what it has in flight each round trip, so the last one, which fills 100 Mbit/s over 170 ms, costs hardly more
-    /// time than the first; on narrow lines it is not asked for.
+    /// What is asked for until the speed does not grow any more. The sender doubles what it has in flight each round trip, so each step takes a few of them, and whoever needs the line waits for one step
+    /// at most. The last one, which fills 100 Mbit/s over 170 ms, is not asked for on narrow lines.
     /// </summary>
-    private static readonly int[] WarmingSteps = [512 << 10, 1 << 20, 2 << 20];
+    private static readonly int[] WarmingSteps = [64 << 10, 256 << 10, 1 << 20, 2 << 20];
 
     /// <summary>As fast as the line gets: noise aside, the next step would not be faster.</summary>
     private const double GrowthWorthwhile = 1.25;

@@ -241,7 +241,7 @@ public sealed partial class StarlightProxyClient : IProxyClient, IDisposable
         patience.CancelAfter(timeout);
         ProxyConnections.Pool pool = _connections.For(proxy);
         ProxyLine line = pool.LineTo(proxy.Endpoint);
-        ProxyLane lane = own ?? line.Take();
+        ProxyLane lane = own ?? await line.TakeAsync(cancellationToken);
         bool answered = false;
         try
         {

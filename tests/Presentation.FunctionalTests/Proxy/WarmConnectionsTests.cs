@@ -82,6 +82,25 @@ public sealed class WarmConnectionsTests : IAsyncLifetime
         line.Return(cold);
     }
 
+    /// <summary>What it has learned is worth more than the wait.</summary>
+    [Fact]
+    public async Task Take_WhileAConnectionIsWarmed_WaitsForThatOneAndInterrupts()
+    {
+        ProxyLine line = _client.LineTo(_profile);
+        ProxyLane cold = line.TakeCold(3)!;
+        line.IsContended.ShouldBeFalse();
+
+        Task<ProxyLane> taking = line.TakeAsync(CancellationToken.None);
+
+        line.IsContended.ShouldBeTrue("whoever warms has to stop");
+        taking.IsCompleted.ShouldBeFalse();
+        await cold.Http.GetByteArrayAsync(new Uri(_profile.Endpoint, "starlight/prime?bytes=1000"));
+        line.Return(cold);
+        (await taking).ShouldBe(cold);
+        line.TakeCold(3).ShouldBeNull();
+        line.Return(cold);
+    }
+
     [Fact]
     public async Task Take_AfterRequests_GivesTheConnectionThatHasCarriedMost()
     {
