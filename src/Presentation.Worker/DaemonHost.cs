@@ -44,6 +44,9 @@ internal static partial class DaemonHost
         builder.Services.AddScoped<DaemonService>();
 
         await using WebApplication app = builder.Build();
+
+        // First, because it takes a dozen round trips, in the background: whoever pulls right after the start finds a connection that knows the line a little.
+        app.Services.GetRequiredService<WarmConnections>().Start();
         app.MapSnapshots();
         DaemonService.Map(app);
         app.MapGrpcUnimplemented();
@@ -63,7 +66,6 @@ internal static partial class DaemonHost
 
         app.Services.GetRequiredService<ImageLibrary>().ResumeInterrupted(config, app.Services.GetRequiredService<IProxyClient>());
         await app.StartAsync(cancellationToken);
-        app.Services.GetRequiredService<WarmConnections>().Start();
         LogStarted(logger, settings.SnapshotterSocket, settings.DaemonSocket, settings.FsRoot, capabilities.Description);
         await app.WaitForShutdownAsync(cancellationToken);
         return 0;

@@ -41,10 +41,15 @@ public sealed class ResumeTests(ProxyFixture fixture) : IClassFixture<ProxyFixtu
         await second.NotifyAsync($"{name}:v1");
         int length = (await fixture.Proxy.DeltaAsync($"to={name}:v1")).Length;
         _relay.TargetPort = fixture.Proxy.Address.Port;
-        _relay.Rule = new RelayRule { CutAfter = 3_000_000 };
+        _relay.Rule = new RelayRule { HoldAfter = 3_000_000 };
         Sink sink = new();
         await using IncomingBundle bundle = (IncomingBundle)await _client.RequestDeltaAsync(Profile(_relay.Port), RequestOf($"{name}:v1"), CancellationToken.None);
-        (await Should.ThrowAsync<FailureException>(() => bundle.ReceiveAsync(sink, CancellationToken.None))).Error.Kind.ShouldBe(ErrorKind.Unavailable);
+        Task receiving = bundle.ReceiveAsync(sink, CancellationToken.None);
+
+        // A reset takes with it what the kernel has and nobody has read.
+        await Probe.UntilAsync(() => bundle.ReceivedBytes > 2_900_000, "what came through has been read");
+        _relay.Rule = new RelayRule { CutAfter = 0 };
+        (await Should.ThrowAsync<FailureException>(() => receiving)).Error.Kind.ShouldBe(ErrorKind.Unavailable);
 
         _relay.TargetPort = another ? second.Address.Port : fixture.Proxy.Address.Port;
         _relay.Rule = RelayRule.None;
