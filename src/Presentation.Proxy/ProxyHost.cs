@@ -59,7 +59,7 @@ internal static class ProxyHost
         builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => Listen(kestrel, settings));
         builder.Services.AddRoutingCore();
         builder.Services.Configure<Microsoft.Extensions.Hosting.HostOptions>(host => host.ShutdownTimeout = settings.ShutdownTimeout);
-        builder.Services.AddSingleton<IConnectionListenerFactory>(services => Sockets(services, plainText: settings.Tls is null));
+        builder.Services.AddSingleton<IConnectionListenerFactory>(services => Sockets(services, settings.CongestionControl, plainText: settings.Tls is null));
         builder.Services.AddSingleton(TimeProvider.System);
         builder.Services.AddAccess(settings);
         builder.Services.AddObservability(settings);
@@ -79,6 +79,7 @@ internal static class ProxyHost
         builder.Services.AddScoped<DeltaEndpoint>();
         builder.Services.AddScoped<ReportEndpoint>();
         builder.Services.AddScoped<OrderEndpoint>();
+        builder.Services.AddScoped<ContentEndpoint>();
         builder.Services.AddSingleton(new AdminOptions(settings.GarbageGrace, LocalOnly: settings.AccountsPath is null));
         builder.Services.AddHostedService<GarbageCollection>();
         builder.Services.AddSingleton(new PreparationOptions(settings.PreparedBundles));
@@ -96,6 +97,8 @@ internal static class ProxyHost
         DeltaEndpoint.Map(app);
         ReportEndpoint.Map(app);
         OrderEndpoint.Map(app);
+        ContentEndpoint.Map(app);
+        PrimeEndpoint.Map(app);
         AdminEndpoints.Map(app);
         return app;
     }
@@ -202,11 +205,12 @@ internal static class ProxyHost
     }
 
     /// <param name="services">For the log.</param>
+    /// <param name="congestionControl">See <see cref="CongestionControl"/>.</param>
     /// <param name="plainText">HTTP/2 is told apart by its preface; under TLS the handshake does that, and a plain-text connection must not get around it.</param>
-    private static IConnectionListenerFactory Sockets(IServiceProvider services, bool plainText)
+    private static IConnectionListenerFactory Sockets(IServiceProvider services, string congestionControl, bool plainText)
     {
         ILoggerFactory logs = services.GetRequiredService<ILoggerFactory>();
-        SocketTransportOptions options = new() { CreateBoundListenSocket = endpoint => CongestionControl.CreateListenSocket(endpoint, logs.CreateLogger("Starlight.Proxy")) };
+        SocketTransportOptions options = new() { CreateBoundListenSocket = endpoint => CongestionControl.CreateListenSocket(endpoint, congestionControl, logs.CreateLogger("Starlight.Proxy")) };
         SocketTransportFactory sockets = new(Options.Create(options), logs);
         return plainText ? new Http2PriorKnowledge(sockets) : sockets;
     }

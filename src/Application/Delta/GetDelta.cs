@@ -93,7 +93,7 @@ internal sealed class GetDeltaHandler(KnownNames names, ImageShelf shelf, Conten
         {
             // 1.
             IReadOnlyDictionary<Platform, NamedImage> platforms = await names.FindAsync(to, cancellationToken);
-            if (request.Platform.Match(platforms) is not { } named || (to.Digest is not null && !await IsReadableAsync(request, named.Manifest, cancellationToken)))
+            if (request.Platform.Match(platforms) is not { } named || (to.Digest is not null && !await names.IsReadableAsync(named.Manifest, request.Readable, cancellationToken)))
             {
                 return DeltaErrors.NotIndexed(to, request.Platform, request.Readable.IsAll || to.Digest is null ? platforms.Keys : []);
             }
@@ -113,7 +113,7 @@ internal sealed class GetDeltaHandler(KnownNames names, ImageShelf shelf, Conten
 
             // A manifest digest says which image it is; its platform is the worker's business.
             NamedImage? named = platforms.Values.FirstOrDefault(p => p.Manifest == from.Digest) ?? request.Platform.Match(platforms);
-            if (named is null || !await IsReadableAsync(request, named.Manifest, cancellationToken))
+            if (named is null || !await names.IsReadableAsync(named.Manifest, request.Readable, cancellationToken))
             {
                 unknown.Add(from);
                 continue;
@@ -164,7 +164,4 @@ internal sealed class GetDeltaHandler(KnownNames names, ImageShelf shelf, Conten
                 : i.Ordered with { Moments = [.. i.Ordered.Moments.Select(m => m + (i.Groups[group].Ticks / TimeSpan.TicksPerMicrosecond))] }),
         ];
     }
-
-    private async Task<bool> IsReadableAsync(GetDeltaQuery request, Digest manifest, CancellationToken cancellationToken) =>
-        request.Readable.IsAll || (await names.FindRepositoriesAsync(manifest, cancellationToken)).Any(request.Readable.Includes);
 }

@@ -34,6 +34,10 @@ internal sealed class KnownNames(IImageQueries queries, ICatalogHealth health)
     public Task<IReadOnlyList<string>> FindRepositoriesAsync(Digest manifest, CancellationToken cancellationToken) =>
         AskAsync(_repositories, manifest, async () => await queries.FindRepositoriesAsync(manifest, cancellationToken));
 
+    /// <summary>Whether the image was notified in one of these repositories.</summary>
+    public async Task<bool> IsReadableAsync(Digest manifest, RepositoryPatterns readable, CancellationToken cancellationToken) =>
+        readable.IsAll || (await FindRepositoriesAsync(manifest, cancellationToken)).Any(readable.Includes);
+
     /// <summary>Null if the index is not known.</summary>
     public async Task<IndexedIndex?> FindIndexAsync(Digest index, CancellationToken cancellationToken)
     {

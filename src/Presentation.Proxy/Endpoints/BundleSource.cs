@@ -9,7 +9,7 @@ namespace Starlight.Presentation.Proxy.Endpoints;
 
 /// <summary>
 /// Joins the data-plane parts that make a planned bundle's bytes: the content store, the supply of what the store has given up, and the bundle writer. The header does not wait for
-/// contents; a block waits for those that are in it.
+/// contents; a block waits for those that are in it. Single contents come the same way.
 /// </summary>
 internal sealed class BundleSource(ContentStore contents, ContentSupply supply)
 {
@@ -39,14 +39,26 @@ internal sealed class BundleSource(ContentStore contents, ContentSupply supply)
             cancellationToken);
     }
 
-    private async ValueTask<Stream> OpenAsync(ContentReservation reservation, ContentRef content, CancellationToken cancellationToken)
+    /// <summary>Hands out one content, read from its registry if need be.</summary>
+    /// <param name="content">Which.</param>
+    /// <param name="stored">As the store has it, one zstd frame, instead of raw.</param>
+    /// <param name="send">Gets the bytes and their number.</param>
+    /// <param name="cancellationToken">Stops waiting for it.</param>
+    public async Task ReadAsync(ImageContent content, bool stored, Func<Stream, long, Task> send, CancellationToken cancellationToken)
+    {
+        await using ContentReservation reservation = supply.Reserve([content.Manifest], [content.Content]);
+        await using Stream stream = await OpenAsync(reservation, content.Content, cancellationToken, stored);
+        await send(stream, stored ? stream.Length : content.Content.Size);
+    }
+
+    private async ValueTask<Stream> OpenAsync(ContentReservation reservation, ContentRef content, CancellationToken cancellationToken, bool stored = false)
     {
         for (int attempt = 1; ; attempt++)
         {
             await reservation.WaitAsync(content, cancellationToken);
             try
             {
-                return contents.OpenRead(content);
+                return stored ? contents.OpenStored(content) : contents.OpenRead(content);
             }
             catch (FailureException e) when (attempt < Attempts && e.Error.Code is "Contents.Missing" or "Contents.Corrupt")
             {

@@ -6,6 +6,7 @@ using Starlight.Domain.Images;
 using Starlight.Domain.SharedKernel;
 using Starlight.Infrastructure.Erofs;
 using Starlight.Infrastructure.Objects;
+using Starlight.Infrastructure.Tracing;
 using Starlight.Infrastructure.ProxyClient;
 using Starlight.Infrastructure.WorkerImages;
 using Starlight.TestKit;
@@ -16,6 +17,7 @@ namespace Starlight.Infrastructure.IntegrationTests.WorkerImages;
 internal sealed class LibraryRig : IAsyncDisposable
 {
     private readonly ScratchDirectory _scratch = new();
+    private ContainerTraces _traces = null!;
     private readonly StarlightProxyClient _client = new(new ErofsFilesystemImages());
     private readonly TimeProvider _time;
 
@@ -82,12 +84,14 @@ internal sealed class LibraryRig : IAsyncDisposable
         Objects = new ObjectStore(Layout.ObjectsDirectory);
         Board = new ArrivalBoard(Objects);
         UnpackedRoots roots = new(Objects, new ErofsFilesystemImages(), TimeProvider.System, NullLogger<ImageLibrary>.Instance);
-        Library = new ImageLibrary(Layout, Objects, Board, roots, new ErofsFilesystemImages(), _time, NullLogger<ImageLibrary>.Instance);
+        _traces = new ContainerTraces(Layout.TracesDirectory, obstacle: null, online: false, TimeProvider.System, NullLogger<ContainerTraces>.Instance);
+        Library = new ImageLibrary(Layout, Objects, Board, roots, _traces, new ErofsFilesystemImages(), _time, NullLogger<ImageLibrary>.Instance);
     }
 
     private async Task CloseAsync()
     {
         await Library.DisposeAsync();
+        _traces.Dispose();
         Objects.Dispose();
     }
 }
