@@ -16,6 +16,7 @@ using Starlight.Application.OnDemand;
 using Starlight.Application.Preparation;
 using Starlight.Application.Pull;
 using Starlight.Application.Refill;
+using Starlight.Application.Report;
 
 namespace Starlight.Application;
 
@@ -50,6 +51,7 @@ public static class DependencyInjection
         AddDeferredSingleton<LayerRefill>(services);
         services.AddSingleton(provider => new ContentSupply(provider.GetRequiredService<IImageCatalog>(), provider.GetRequiredService<IContentStore>(), provider.GetRequiredService<LayerRefill>(), provider.GetRequiredService<TimeProvider>()));
         AddDeferredSingleton<ImageAssembler>(services);
+        AddDeferredSingleton<ReadableImages>(services);
         AddDeferredSingleton<ImageIndexer>(services);
         AddDeferredSingleton<SharedNotifications>(services);
         AddDeferredSingleton<GarbageCollector>(services);
@@ -60,6 +62,7 @@ public static class DependencyInjection
         AddDeferredSingleton<ImageShelf>(services);
         AddDeferredSingleton<KnownNames>(services);
         AddDeferredSingleton<ImageUse>(services);
+        AddDeferredSingleton<LearnedOrders>(services);
         AddDeferredSingleton<ImageRegistrar>(services);
         AddDeferredSingleton<ImageFetch>(services);
         services.AddSingleton(provider => new ChainFetch(

@@ -34,11 +34,17 @@ internal static partial class ProxyLog
     [LoggerMessage(22, LogLevel.Information, "deleted {Reference}: {Tags} tags, {Images} images, {Indexes} indexes")]
     public static partial void Deleted(ILogger logger, string reference, int tags, int images, int indexes);
 
+    [LoggerMessage(25, LogLevel.Information, "report of worker {Worker}, account '{Account}': {Stored} traces stored, {Refused} refused")]
+    public static partial void Reported(ILogger logger, string account, string worker, int stored, int refused);
+
     [LoggerMessage(23, LogLevel.Information, "bundle {Identity} prepared: {Image} for workers that have {From}, in {Seconds:F1} s")]
     public static partial void Prepared(ILogger logger, string identity, string image, string from, double seconds);
 
     [LoggerMessage(24, LogLevel.Warning, "no bundle of {Image} could be prepared, it is built when it is asked for: {Reason}")]
     public static partial void NotPrepared(ILogger logger, string image, string reason);
+
+    [LoggerMessage(25, LogLevel.Error, "a scan job failed in a way that it should not")]
+    public static partial void ScanLoopFailed(ILogger logger, Exception exception);
 
     [LoggerMessage(8, LogLevel.Information, "read {Path} again: its new version is in use")]
     public static partial void FileReloaded(ILogger logger, string path);

@@ -12,6 +12,7 @@ using Starlight.Infrastructure.Snapshots;
 using Starlight.Infrastructure.WorkerImages;
 using Starlight.Presentation.Worker.Configuration;
 using Starlight.Presentation.Worker.Daemon;
+using Starlight.Presentation.Worker.Reporting;
 using Starlight.Presentation.Worker.Snapshots;
 
 namespace Starlight.Presentation.Worker;
@@ -39,14 +40,17 @@ internal static partial class DaemonHost
         builder.Services.AddFilesystemImages();
         builder.Services.AddProxyClient(settings.Id);
         builder.Services.AddContainerd(settings.ContainerdSocket);
-        builder.Services.AddWorkerImages(layout, capabilities);
+        builder.Services.AddWorkerImages(layout, capabilities, settings.ReportStalls);
         builder.Services.AddOnDemandImages();
         builder.Services.AddSnapshots(layout.SnapshotsDirectory, settings.MetadataPath);
         builder.Services.AddScoped<DaemonService>();
+        builder.Services.AddScoped<OptimizerService>();
+        builder.Services.AddHostedService<UnaskedReports>();
 
         await using WebApplication app = builder.Build();
         app.MapSnapshots();
         DaemonService.Map(app);
+        OptimizerService.Map(app);
         app.MapGrpcUnimplemented();
         ILogger logger = app.Services.GetRequiredService<ILoggerFactory>().CreateLogger("Starlight.Daemon");
         if (config.File.Others is { Count: > 0 } others)

@@ -99,7 +99,7 @@ internal sealed class GetDeltaHandler(KnownNames names, ImageShelf shelf, Conten
             }
 
             // 2.
-            ShelvedImage image = await shelf.GetAsync(named.Manifest, request.Layers, cancellationToken);
+            ShelvedImage image = await shelf.GetAsync(named.Manifest, named.Order, request.Layers, cancellationToken);
             wanted.Add(image);
             indexes.Add(named.Index is { } digest ? await names.FindIndexAsync(digest, cancellationToken) : null);
             images.Add(new DeltaImage(to, named.Manifest, image.FilesystemDigest));
@@ -119,7 +119,7 @@ internal sealed class GetDeltaHandler(KnownNames names, ImageShelf shelf, Conten
                 continue;
             }
 
-            have.Add(await shelf.GetAsync(named.Manifest, layers: null, cancellationToken));
+            have.Add(await shelf.GetAsync(named.Manifest, named.Order, layers: null, cancellationToken));
         }
 
         if (unknown.Count > 0)
@@ -133,7 +133,7 @@ internal sealed class GetDeltaHandler(KnownNames names, ImageShelf shelf, Conten
         }
 
         // 3.
-        DeltaPlan plan = DeltaPlanner.Plan([.. wanted.Select(i => i.Ordered)], [.. have.Select(i => i.Ordered.Contents)]);
+        DeltaPlan plan = DeltaPlanner.Plan(Together(wanted), [.. have.Select(i => i.Ordered.Contents)]);
 
         // 4. What is planned must not depend on what this proxy happens to hold, or another one could not go on with the bundle.
         KnownImage[] bases = request.Patches ? [.. have.Select(i => i.Known)] : [];
@@ -148,6 +148,21 @@ internal sealed class GetDeltaHandler(KnownNames names, ImageShelf shelf, Conten
 
         IEnumerable<ShelvedImage> patched = have.Where(i => plan.Bases.Any(b => b.Filesystem == i.FilesystemDigest));
         return new DeltaBundle(format.Identity(units, plan), images, [.. patched.Select(i => i.Manifest)], units, plan);
+    }
+
+    /// <summary>
+    /// Images that were traced in one group are started as they were then; of others all that is known is that somebody wants them together, and their containers count as started at once. If
+    /// they have several groups in common the first by name decides, so that all proxies plan alike.
+    /// </summary>
+    private static IReadOnlyList<OrderedImage> Together(List<ShelvedImage> wanted)
+    {
+        string? group = wanted.Count < 2 ? null : wanted[0].Groups.Keys.Where(g => wanted.TrueForAll(i => i.Groups.ContainsKey(g))).Order(StringComparer.Ordinal).FirstOrDefault();
+        return
+        [
+            .. wanted.Select(i => group is null || i.Ordered.Moments is null
+                ? i.Ordered
+                : i.Ordered with { Moments = [.. i.Ordered.Moments.Select(m => m + (i.Groups[group].Ticks / TimeSpan.TicksPerMicrosecond))] }),
+        ];
     }
 
     private async Task<bool> IsReadableAsync(GetDeltaQuery request, Digest manifest, CancellationToken cancellationToken) =>

@@ -11,7 +11,7 @@ namespace Starlight.Application.Snapshots;
 /// Data plane: called straight from the gRPC endpoint, without a mediator (ADR 0008). Safe for concurrent use.
 /// </summary>
 public sealed partial class SnapshotService(
-    ISnapshotStore store, ISnapshotDirectories directories, IProvidedImages images, TimeProvider time, ILogger<SnapshotService> logger)
+    ISnapshotStore store, ISnapshotDirectories directories, IProvidedImages images, IContainerTraces traces, TimeProvider time, ILogger<SnapshotService> logger)
 {
     private readonly ChainLocks _chains = new();
 

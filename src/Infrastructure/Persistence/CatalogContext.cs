@@ -15,6 +15,8 @@ internal sealed class CatalogContext(DbContextOptions<CatalogContext> options) :
 
     public DbSet<ImageOriginRow> Origins => Set<ImageOriginRow>();
 
+    public DbSet<LayerOriginRow> LayerOrigins => Set<LayerOriginRow>();
+
     public DbSet<IndexRow> Indexes => Set<IndexRow>();
 
     public DbSet<IndexImageRow> IndexImages => Set<IndexImageRow>();
@@ -22,6 +24,10 @@ internal sealed class CatalogContext(DbContextOptions<CatalogContext> options) :
     public DbSet<TagRow> Tags => Set<TagRow>();
 
     public DbSet<ScanJobRow> ScanJobs => Set<ScanJobRow>();
+
+    public DbSet<TraceRow> Traces => Set<TraceRow>();
+
+    public DbSet<LearnedOrderRow> LearnedOrders => Set<LearnedOrderRow>();
 
     protected override void ConfigureConventions(ModelConfigurationBuilder configurationBuilder)
     {
@@ -34,6 +40,8 @@ internal sealed class CatalogContext(DbContextOptions<CatalogContext> options) :
     protected override void OnModelCreating(ModelBuilder modelBuilder)
     {
         ScanJobRow.Configure(modelBuilder);
+        TraceRow.Configure(modelBuilder);
+        LearnedOrderRow.Configure(modelBuilder);
         modelBuilder.Entity<LayerRow>(row =>
         {
             row.ToTable("layers").HasKey(r => r.Digest);
@@ -63,6 +71,7 @@ internal sealed class CatalogContext(DbContextOptions<CatalogContext> options) :
             row.Property(r => r.ContentBytes).HasColumnName("content_bytes");
             row.Property(r => r.IndexedAt).HasColumnName("indexed_at");
             row.Property(r => r.UsedAt).HasColumnName("used_at");
+            row.Property(r => r.TraceRevision).HasColumnName("trace_revision");
             row.HasMany(r => r.Layers).WithOne().HasForeignKey(l => l.Image);
         });
         modelBuilder.Entity<ImageLayerRow>(row =>
@@ -83,6 +92,14 @@ internal sealed class CatalogContext(DbContextOptions<CatalogContext> options) :
             row.Property(r => r.IsRoot).HasColumnName("is_root");
             row.Property(r => r.NotifiedAt).HasColumnName("notified_at");
             row.HasOne<ImageRow>().WithMany().HasForeignKey(r => r.Image);
+        });
+        modelBuilder.Entity<LayerOriginRow>(row =>
+        {
+            row.ToTable("layer_origins").HasKey(r => new { r.Layer, r.Registry, r.Repository });
+            row.Property(r => r.Layer).HasColumnName("layer");
+            row.Property(r => r.Registry).HasColumnName("registry");
+            row.Property(r => r.Repository).HasColumnName("repository");
+            row.HasOne<LayerRow>().WithMany().HasForeignKey(r => r.Layer);
         });
         modelBuilder.Entity<IndexRow>(row =>
         {

@@ -59,6 +59,9 @@ internal sealed class ImageRow
     /// <summary>When somebody wanted it last, or a tag stood for it, to an hour or so.</summary>
     public required DateTimeOffset UsedAt { get; set; }
 
+    /// <summary>How many traces were ever stored for it.</summary>
+    public long TraceRevision { get; init; }
+
     public List<ImageLayerRow> Layers { get; init; } = [];
 }
 
@@ -86,6 +89,15 @@ internal sealed class ImageOriginRow
     public required bool IsRoot { get; set; }
 
     public required DateTimeOffset NotifiedAt { get; set; }
+}
+
+internal sealed class LayerOriginRow
+{
+    public required Digest Layer { get; init; }
+
+    public required string Registry { get; init; }
+
+    public required string Repository { get; init; }
 }
 
 internal sealed class IndexRow

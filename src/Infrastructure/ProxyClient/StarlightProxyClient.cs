@@ -19,7 +19,7 @@ namespace Starlight.Infrastructure.ProxyClient;
 /// HTTP client of starlight-proxy. Connections are HTTP/1.1, kept open and reused: a connection that has carried data starts fast (design page, "Round trips and ramp-up"),
 /// and a body on a connection of its own has no second flow-control window to wait for. Safe for concurrent use.
 /// </summary>
-public sealed class StarlightProxyClient : IProxyClient, IDisposable
+public sealed partial class StarlightProxyClient : IProxyClient, IDisposable
 {
     /// <summary>Version of requests and answers; bundles carry their own.</summary>
     internal const string Protocol = "1";

@@ -4,6 +4,7 @@ using Starlight.Domain.Images;
 using Starlight.Domain.SharedKernel;
 using Starlight.Domain.Snapshots;
 using Starlight.Infrastructure.Snapshots;
+using Starlight.Infrastructure.Tracing;
 
 namespace Starlight.Infrastructure.WorkerImages;
 
@@ -54,10 +55,14 @@ public sealed partial class ImageLibrary : IProvidedImages
             return refused.Error;
         }
 
-        return _roots.Attach(tree, snapshotKey, inOneDirectory);
+        return _roots.Attach(tree, snapshotKey, inOneDirectory, _traces.Attached(snapshotKey, TracedImageOf(tree), ArrivalsOf(tree)));
     }
 
-    public void Detach(string snapshotKey) => _roots.Detach(snapshotKey);
+    public void Detach(string snapshotKey)
+    {
+        _roots.Detach(snapshotKey);
+        _traces.Detached(snapshotKey);
+    }
 
     public async Task ReleaseAsync(string chainId, CancellationToken cancellationToken)
     {
@@ -121,6 +126,23 @@ public sealed partial class ImageLibrary : IProvidedImages
         }
 
         return Task.FromResult((size, inodes));
+    }
+
+    /// <summary>Which image a container on this tree runs: of those with the same layers the one pulled last. Null for part of an image.</summary>
+    private TracedImage? TracedImageOf(WorkerTree tree)
+    {
+        lock (_lock)
+        {
+            return _chains.TryGetValue(tree.ChainId, out ChainRecord? chain) && chain.Layers is null ? new TracedImage(chain.Reference, chain.ManifestDigest, chain.ProxyProfile) : null;
+        }
+    }
+
+    private Arrivals? ArrivalsOf(WorkerTree tree)
+    {
+        lock (_lock)
+        {
+            return tree.Complete || tree.Reception is not { } reception ? null : new Arrivals(reception.Contents, () => reception.Completion.IsCompleted);
+        }
     }
 
     private SnapshotUsage UnpackedUsageOf(WorkerTree tree, CancellationToken cancellationToken)

@@ -9,6 +9,7 @@ using Starlight.Domain.References;
 using Starlight.Domain.SharedKernel;
 using Starlight.Infrastructure.Objects;
 using Starlight.Infrastructure.ProxyClient;
+using Starlight.Infrastructure.Tracing;
 
 namespace Starlight.Infrastructure.WorkerImages;
 
@@ -23,6 +24,7 @@ public sealed partial class ImageLibrary : IWorkerImages, IAsyncDisposable
     private readonly ObjectStore _objects;
     private readonly ArrivalBoard _board;
     private readonly ITreeRoots _roots;
+    private readonly ContainerTraces _traces;
     private readonly IFilesystemImages _filesystems;
     private readonly TimeProvider _time;
     private readonly ILogger<ImageLibrary> _logger;
@@ -42,6 +44,7 @@ public sealed partial class ImageLibrary : IWorkerImages, IAsyncDisposable
         ObjectStore objects,
         ArrivalBoard board,
         ITreeRoots roots,
+        ContainerTraces traces,
         IFilesystemImages filesystems,
         TimeProvider time,
         ILogger<ImageLibrary> logger)
@@ -52,6 +55,7 @@ public sealed partial class ImageLibrary : IWorkerImages, IAsyncDisposable
         _objects = objects;
         _board = board;
         _roots = roots;
+        _traces = traces;
         _filesystems = filesystems;
         _time = time;
         _logger = logger;

@@ -68,6 +68,9 @@ internal sealed class ImageReception
 
     public IReadOnlyList<WorkerTree> Trees { get; }
 
+    /// <summary>What it brings, in the order of arrival.</summary>
+    public IReadOnlyList<ContentRef> Contents => _bundle.Contents;
+
     public Task<Result> Completion => _completion.Task;
 
     public ReceptionProgress Progress => new(_bundle.ReceivedBytes, _bundle.TotalBytes, _sink.Done, _bundle.Contents.Count, _building);

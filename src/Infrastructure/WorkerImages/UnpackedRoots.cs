@@ -4,6 +4,7 @@ using Starlight.Application.Abstractions.Snapshots;
 using Starlight.Domain.Content;
 using Starlight.Domain.SharedKernel;
 using Starlight.Domain.Trees;
+using Starlight.Infrastructure.Fuse;
 using Starlight.Infrastructure.Objects;
 using Starlight.Infrastructure.Unpacking;
 
@@ -48,7 +49,7 @@ internal sealed class UnpackedRoots(ObjectStore objects, IFilesystemImages files
         return building.Work!.WaitAsync(cancellationToken);
     }
 
-    public RootFilesystemLayers Attach(WorkerTree tree, string snapshotKey, bool inOneDirectory = false) => new(tree.UnpackedDirectory, null, null);
+    public RootFilesystemLayers Attach(WorkerTree tree, string snapshotKey, bool inOneDirectory = false, Action<GateLookup>? opened = null) => new(tree.UnpackedDirectory, null, null);
 
     public void Detach(string snapshotKey)
     {

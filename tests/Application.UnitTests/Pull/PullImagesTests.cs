@@ -37,7 +37,7 @@ public sealed class PullImagesTests
 
     public PullImagesTests()
     {
-        _snapshots = new SnapshotService(_records, Substitute.For<ISnapshotDirectories>(), _provided, TimeProvider.System, NullLogger<SnapshotService>.Instance);
+        _snapshots = new SnapshotService(_records, Substitute.For<ISnapshotDirectories>(), _provided, Substitute.For<IContainerTraces>(), TimeProvider.System, NullLogger<SnapshotService>.Instance);
         Provided(true);
         _profiles.Find(default).ReturnsForAnyArgs(Profile);
         _library.SupportsEarlyStart.Returns(true);

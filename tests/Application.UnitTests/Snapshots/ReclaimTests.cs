@@ -17,7 +17,7 @@ public sealed class ReclaimTests
         string[] chains = [.. Enumerable.Range(0, 1000).Select(i => $"sha256:{i}")];
         _images.ListQuiet(default).ReturnsForAnyArgs(chains);
         _store.Read(Arg.Any<Func<ISnapshotReader, IReadOnlySet<string>>>()).Returns(new HashSet<string>(chains[1..]));
-        SnapshotService service = new(_store, Substitute.For<ISnapshotDirectories>(), _images, TimeProvider.System, NullLogger<SnapshotService>.Instance);
+        SnapshotService service = new(_store, Substitute.For<ISnapshotDirectories>(), _images, Substitute.For<IContainerTraces>(), TimeProvider.System, NullLogger<SnapshotService>.Instance);
 
         await service.ReclaimAsync(TimeSpan.Zero, CancellationToken.None);
 

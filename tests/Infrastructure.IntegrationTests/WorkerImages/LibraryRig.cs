@@ -7,6 +7,7 @@ using Starlight.Domain.SharedKernel;
 using Starlight.Infrastructure.Erofs;
 using Starlight.Infrastructure.Objects;
 using Starlight.Infrastructure.ProxyClient;
+using Starlight.Infrastructure.Tracing;
 using Starlight.Infrastructure.WorkerImages;
 using Starlight.TestKit;
 
@@ -18,6 +19,7 @@ internal sealed class LibraryRig : IAsyncDisposable
     private readonly ScratchDirectory _scratch = new();
     private readonly StarlightProxyClient _client = new(new ErofsFilesystemImages());
     private readonly TimeProvider _time;
+    private ContainerTraces? _traces;
 
     private LibraryRig(SentImages proxy, TimeProvider time)
     {
@@ -82,12 +84,14 @@ internal sealed class LibraryRig : IAsyncDisposable
         Objects = new ObjectStore(Layout.ObjectsDirectory);
         Board = new ArrivalBoard(Objects);
         UnpackedRoots roots = new(Objects, new ErofsFilesystemImages(), TimeProvider.System, NullLogger<ImageLibrary>.Instance);
-        Library = new ImageLibrary(Layout, Objects, Board, roots, new ErofsFilesystemImages(), _time, NullLogger<ImageLibrary>.Instance);
+        _traces = new ContainerTraces(Layout.TracesDirectory, obstacle: null, online: false, TimeProvider.System, NullLogger<ContainerTraces>.Instance);
+        Library = new ImageLibrary(Layout, Objects, Board, roots, _traces, new ErofsFilesystemImages(), _time, NullLogger<ImageLibrary>.Instance);
     }
 
     private async Task CloseAsync()
     {
         await Library.DisposeAsync();
+        _traces?.Dispose();
         Objects.Dispose();
     }
 }

@@ -11,6 +11,9 @@ namespace Starlight.Presentation.FunctionalTests.Proxy;
 /// <summary>The composed proxy on a port of its own, reached by HTTP only.</summary>
 public sealed class RunningProxy : IAsyncDisposable
 {
+    /// <summary>Reads from the registry and builds only what it is asked for.</summary>
+    internal const string Quiet = """{ "prepare_bundles": 0 }""";
+
     private readonly ScratchDirectory _data = new();
     private readonly ScratchDirectory _config = new();
     private WebApplication? _app;
@@ -25,11 +28,11 @@ public sealed class RunningProxy : IAsyncDisposable
     internal CommandLineSettings Flags { get; set; } = new();
 
     /// <summary>The configuration file's content; taken at each start.</summary>
-    internal string Config { get; set; } = "{}";
+    internal string Config { get; set; } = Quiet;
 
     public static Task<RunningProxy> StartAsync(string? storeLimit = null, string? database = null) => StartAsync(new CommandLineSettings { StoreLimit = storeLimit, Database = database });
 
-    internal static async Task<RunningProxy> StartAsync(CommandLineSettings flags, string config = "{}")
+    internal static async Task<RunningProxy> StartAsync(CommandLineSettings flags, string config = Quiet)
     {
         RunningProxy proxy = new() { Flags = flags, Config = config };
         await proxy.RestartAsync();
@@ -57,6 +60,14 @@ public sealed class RunningProxy : IAsyncDisposable
     }
 
     public async Task<byte[]> DeltaAsync(string query) => await Http.GetByteArrayAsync($"/starlight/delta?platform=linux/amd64&{query}");
+
+    /// <summary>The bundles on disk, once those are there that were sent: a bundle's readers do not wait for the disk.</summary>
+    public async Task<string[]> BundleFilesAsync()
+    {
+        string directory = Path.Combine(DataDirectory, "bundles");
+        await Probe.UntilAsync(() => Directory.GetFiles(directory, "*.partial").Length == 0, "no bundle is being written");
+        return Directory.GetFiles(directory);
+    }
 
     /// <summary>Asserts the form of a problem answer and returns its code.</summary>
     public static async Task<(int Status, string Code, string Detail)> ProblemAsync(HttpResponseMessage answer)

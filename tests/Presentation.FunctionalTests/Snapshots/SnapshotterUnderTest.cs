@@ -104,6 +104,7 @@ public sealed class SnapshotterUnderTest : IAsyncDisposable
         builder.WebHost.UseGrpcUnixSockets(_listener);
         builder.Services.AddSnapshots(Root);
         builder.Services.AddSingleton<IProvidedImages>(Images);
+        builder.Services.AddSingleton<IContainerTraces, NoContainerTraces>();
         _app = builder.Build();
         _app.MapSnapshots();
         _app.MapGrpcUnimplemented();
