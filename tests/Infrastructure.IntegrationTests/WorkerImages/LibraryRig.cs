@@ -6,8 +6,8 @@ using Starlight.Domain.Images;
 using Starlight.Domain.SharedKernel;
 using Starlight.Infrastructure.Erofs;
 using Starlight.Infrastructure.Objects;
-using Starlight.Infrastructure.Tracing;
 using Starlight.Infrastructure.ProxyClient;
+using Starlight.Infrastructure.Tracing;
 using Starlight.Infrastructure.WorkerImages;
 using Starlight.TestKit;
 
@@ -17,9 +17,9 @@ namespace Starlight.Infrastructure.IntegrationTests.WorkerImages;
 internal sealed class LibraryRig : IAsyncDisposable
 {
     private readonly ScratchDirectory _scratch = new();
-    private ContainerTraces _traces = null!;
     private readonly StarlightProxyClient _client = new(new ErofsFilesystemImages());
     private readonly TimeProvider _time;
+    private ContainerTraces? _traces;
 
     private LibraryRig(SentImages proxy, TimeProvider time)
     {
@@ -91,7 +91,7 @@ internal sealed class LibraryRig : IAsyncDisposable
     private async Task CloseAsync()
     {
         await Library.DisposeAsync();
-        _traces.Dispose();
+        _traces?.Dispose();
         Objects.Dispose();
     }
 }
