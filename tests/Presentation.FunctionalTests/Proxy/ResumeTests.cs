@@ -101,7 +101,7 @@ public sealed class ResumeTests(ProxyFixture fixture) : IClassFixture<ProxyFixtu
         byte[] buffer = new byte[4096];
         await socket.ReceiveAsync(buffer);
         await socket.SendAsync(Encoding.ASCII.GetBytes(answer));
-        await socket.ReceiveAsync(buffer);
+        socket.Shutdown(SocketShutdown.Send);
     }
 
     private static ProxyProfile Profile(int port) => ProxyProfile.Create("p", "http", $"127.0.0.1:{port}", user: null, password: null).Value;
