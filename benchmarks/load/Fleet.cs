@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
+using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text;
 using Starlight.Domain.Content;
@@ -34,8 +35,6 @@ internal sealed class Fleet(int workers, int slow)
     /// <summary>Longer than any round takes; what hangs is an error.</summary>
     private static readonly TimeSpan Deadline = TimeSpan.FromMinutes(5);
 
-    private readonly byte[][] _buffers = [.. Enumerable.Range(0, workers).Select(_ => GC.AllocateUninitializedArray<byte>(BufferSize, pinned: true))];
-
     /// <param name="server">Whom to ask.</param>
     /// <param name="path">Path and query.</param>
     /// <param name="length">Of the body.</param>
@@ -45,15 +44,16 @@ internal sealed class Fleet(int workers, int slow)
     {
         byte[] request = Encoding.ASCII.GetBytes($"GET {path} HTTP/1.1\r\nHost: {server}\r\nConnection: close\r\n\r\n");
         using CancellationTokenSource over = new();
-        using CancellationTokenSource deadline = new(Deadline);
         Task<long>[] slowReaders = [.. Enumerable.Range(0, withSlow ? slow : 0).Select(_ => ReadSlowlyAsync(server, request, over.Token))];
+        Pull[] pulls = [.. Enumerable.Range(0, workers).Select(_ => new Pull(length, digest))];
+        int threads = Environment.ProcessorCount;
         long started = Stopwatch.GetTimestamp();
-        Task<(double FirstByte, string? Error)>[] pulls = [.. _buffers.Select(buffer => Task.Run(() => PullAsync(server, request, length, digest, buffer, deadline.Token)))];
-        (double FirstByte, string? Error)[] results = await Task.WhenAll(pulls);
+        await Task.WhenAll(Enumerable.Range(0, threads).Select(thread => Task.Factory.StartNew(
+            () => Read([.. pulls.Where((_, i) => i % threads == thread)], server, request), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default)));
         double seconds = Stopwatch.GetElapsedTime(started).TotalSeconds;
         await over.CancelAsync();
         long slowBytes = 0;
-        List<string> errors = [.. results.Select(r => r.Error).OfType<string>()];
+        List<string> errors = [.. pulls.Select(p => p.Error).OfType<string>()];
         foreach (Task<long> reader in slowReaders)
         {
             try
@@ -66,58 +66,46 @@ internal sealed class Fleet(int workers, int slow)
             }
         }
 
-        return new Round(errors, seconds, length * (workers - errors.Count), [.. results.Where(r => r.Error is null).Select(r => r.FirstByte).Order()], slowBytes);
+        return new Round(errors, seconds, length * pulls.Count(p => p.Error is null), [.. pulls.Where(p => p.Error is null).Select(p => p.FirstByte).Order()], slowBytes);
     }
 
-    private static async Task<(double FirstByte, string? Error)> PullAsync(IPEndPoint server, byte[] request, long length, Digest? digest, byte[] buffer, CancellationToken cancellationToken)
+    /// <summary>One thread for many workers, a piece of each in turns: more threads than cores would take from the servers what one worker gains over another.</summary>
+    private static void Read(Pull[] pulls, IPEndPoint server, byte[] request)
     {
-        try
+        byte[] buffer = new byte[BufferSize];
+        Dictionary<Socket, Pull> open = [];
+        foreach (Pull pull in pulls)
         {
-            using Socket socket = new(SocketType.Stream, ProtocolType.Tcp);
-            using IncrementalHash? hash = digest is null ? null : IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-            long started = Stopwatch.GetTimestamp();
-            await socket.ConnectAsync(server, cancellationToken);
-            await socket.SendAsync(request, SocketFlags.None, cancellationToken);
-            int filled = 0;
-            int bodyAt;
-            do
+            if (pull.Open(server, request) is { } socket)
             {
-                int read = await socket.ReceiveAsync(buffer.AsMemory(filled), SocketFlags.None, cancellationToken);
-                if (read == 0)
-                {
-                    return (0, $"the connection ended after {filled} bytes of the answer's head");
-                }
-
-                filled += read;
-                bodyAt = buffer.AsSpan(0, filled).IndexOf("\r\n\r\n"u8) + 4;
+                open.Add(socket, pull);
             }
-            while (bodyAt < 4 || filled == bodyAt);
-
-            double firstByte = Stopwatch.GetElapsedTime(started).TotalMilliseconds;
-            string head = Encoding.Latin1.GetString(buffer, 0, bodyAt);
-            if (!head.StartsWith("HTTP/1.1 200 ", StringComparison.Ordinal) || !head.Contains($"\r\nContent-Length: {length}\r\n", StringComparison.OrdinalIgnoreCase))
-            {
-                return (0, head.Split("\r\n")[0] + ", or another length");
-            }
-
-            hash?.AppendData(buffer.AsSpan(bodyAt, filled - bodyAt));
-            for (long left = length - (filled - bodyAt); left > 0;)
-            {
-                int read = await socket.ReceiveAsync(buffer, SocketFlags.None, cancellationToken);
-                if (read == 0)
-                {
-                    return (0, $"{left} bytes are missing");
-                }
-
-                hash?.AppendData(buffer.AsSpan(0, read));
-                left -= read;
-            }
-
-            return hash is null || new Digest(hash.GetHashAndReset()) == digest ? (firstByte, null) : (0, "other bytes");
         }
-        catch (Exception e) when (e is SocketException or IOException or OperationCanceledException)
+
+        long deadline = Stopwatch.GetTimestamp() + (long)(Deadline.TotalSeconds * Stopwatch.Frequency);
+        while (open.Count > 0)
         {
-            return (0, e.Message);
+            List<Socket> ready = [.. open.Keys];
+            Socket.Select(ready, null, null, TimeSpan.FromSeconds(1));
+            foreach (Socket socket in ready)
+            {
+                if (!open[socket].Read(socket, buffer))
+                {
+                    open.Remove(socket);
+                    socket.Dispose();
+                }
+            }
+
+            if (Stopwatch.GetTimestamp() > deadline)
+            {
+                foreach ((Socket socket, Pull pull) in open)
+                {
+                    pull.Error = "not done in time";
+                    socket.Dispose();
+                }
+
+                return;
+            }
         }
     }
 
@@ -140,6 +128,82 @@ internal sealed class Fleet(int workers, int slow)
         catch (OperationCanceledException)
         {
             return total;
+        }
+    }
+
+    /// <summary>One worker.</summary>
+    private sealed class Pull(long length, Digest? digest)
+    {
+        private readonly IncrementalHash? _hash = digest is null ? null : IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        private readonly List<byte> _head = [];
+        private long _started;
+        private long _left = -1;
+
+        /// <summary>Milliseconds.</summary>
+        public double FirstByte { get; private set; }
+
+        public string? Error { get; set; }
+
+        public Socket? Open(IPEndPoint server, byte[] request)
+        {
+            Socket socket = new(SocketType.Stream, ProtocolType.Tcp);
+            _started = Stopwatch.GetTimestamp();
+            try
+            {
+                socket.Connect(server);
+                socket.Send(request);
+                return socket;
+            }
+            catch (SocketException e)
+            {
+                Error = e.Message;
+                socket.Dispose();
+                return null;
+            }
+        }
+
+        /// <returns>False when there is nothing more to come.</returns>
+        public bool Read(Socket socket, byte[] buffer)
+        {
+            int read = socket.Receive(buffer, SocketFlags.None, out SocketError error);
+            if (error != SocketError.Success || read == 0)
+            {
+                Error = error != SocketError.Success ? error.ToString() : "the connection ended early";
+                return false;
+            }
+
+            ReadOnlySpan<byte> body = buffer.AsSpan(0, read);
+            if (_left < 0)
+            {
+                _head.AddRange(body);
+                int end = CollectionsMarshal.AsSpan(_head).IndexOf("\r\n\r\n"u8) + 4;
+                if (end < 4 || _head.Count == end)
+                {
+                    return true;
+                }
+
+                FirstByte = Stopwatch.GetElapsedTime(_started).TotalMilliseconds;
+                string head = Encoding.Latin1.GetString(CollectionsMarshal.AsSpan(_head)[..end]);
+                if (!head.StartsWith("HTTP/1.1 200 ", StringComparison.Ordinal) || !head.Contains($"\r\nContent-Length: {length}\r\n", StringComparison.OrdinalIgnoreCase))
+                {
+                    Error = head.Split("\r\n")[0] + ", or another length";
+                    return false;
+                }
+
+                _left = length;
+                body = CollectionsMarshal.AsSpan(_head)[end..];
+            }
+
+            _hash?.AppendData(body);
+            _left -= body.Length;
+            if (_left > 0)
+            {
+                return true;
+            }
+
+            Error = _left == 0 && (_hash is null || new Digest(_hash.GetHashAndReset()) == digest) ? null : "other bytes";
+            _hash?.Dispose();
+            return false;
         }
     }
 }

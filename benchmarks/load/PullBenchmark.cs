@@ -13,8 +13,6 @@ internal static class PullBenchmark
 
     public static async Task<int> RunAsync(bool postgres, int workers, int rounds, int megabytes, int slow)
     {
-        // Thread-pool threads come slowly, and the workers' waiting for them would count as the servers'.
-        ThreadPool.SetMinThreads(16, 16);
         await using ProxyUnderLoad proxy = await ProxyUnderLoad.StartAsync(postgres);
         string image = await GeneratedImage.PushAsync(proxy.RegistryHost, "pull", Files(megabytes));
         await proxy.NotifyAsync(image);

@@ -51,6 +51,7 @@ public static class DependencyInjection
         AddDeferredSingleton<GarbageCollector>(services);
         AddDeferredSingleton<ClaimedWork>(services);
         AddDeferredSingleton<ImageShelf>(services);
+        AddDeferredSingleton<PlannedDeltas>(services);
         AddDeferredSingleton<KnownNames>(services);
         AddDeferredSingleton<ImageUse>(services);
         AddDeferredSingleton<ImageRegistrar>(services);

@@ -1,7 +1,6 @@
 using FluentValidation;
 using MediatR;
 using Starlight.Application.Abstractions.Catalog;
-using Starlight.Application.Refill;
 using Starlight.Domain.Bundles;
 using Starlight.Domain.Catalog;
 using Starlight.Domain.Content;
@@ -78,12 +77,11 @@ internal sealed class GetDeltaValidator : AbstractValidator<GetDeltaQuery>
     }
 }
 
-/// <summary>1. find the images by name or digest; 2. take what planning needs from memory or the catalog; 3. plan; 4. find what can be patched. Contents that are not here are no obstacle: whoever writes the bundle fetches them.</summary>
-internal sealed class GetDeltaHandler(KnownNames names, ImageShelf shelf, ContentSupply supply, ImageUse use, IBundleFormat format) : IRequestHandler<GetDeltaQuery, Result<DeltaBundle>>
+/// <summary>1. find the images by name or digest; 2. take what planning needs from memory or the catalog; 3. plan, and find what can be patched. Contents that are not here are no obstacle: whoever writes the bundle fetches them.</summary>
+internal sealed class GetDeltaHandler(KnownNames names, ImageShelf shelf, PlannedDeltas planned, ImageUse use) : IRequestHandler<GetDeltaQuery, Result<DeltaBundle>>
 {
     public async Task<Result<DeltaBundle>> Handle(GetDeltaQuery request, CancellationToken cancellationToken)
     {
-        List<DeltaImage> images = [];
         List<ShelvedImage> wanted = [];
         List<IndexedIndex?> indexes = [];
         foreach (ImageReference to in request.To)
@@ -99,7 +97,6 @@ internal sealed class GetDeltaHandler(KnownNames names, ImageShelf shelf, Conten
             ShelvedImage image = await shelf.GetAsync(named.Manifest, request.Layers, cancellationToken);
             wanted.Add(image);
             indexes.Add(named.Index is { } digest ? await names.FindIndexAsync(digest, cancellationToken) : null);
-            images.Add(new DeltaImage(to, named.Manifest, image.FilesystemDigest));
         }
 
         List<ShelvedImage> have = [];
@@ -120,21 +117,7 @@ internal sealed class GetDeltaHandler(KnownNames names, ImageShelf shelf, Conten
         use.Note([.. wanted, .. have]);
 
         // 3.
-        DeltaPlan plan = DeltaPlanner.Plan([.. wanted.Select(i => i.Ordered)], [.. have.Select(i => i.Ordered.Contents)]);
-
-        // 4. What is planned must not depend on what this proxy happens to hold, or another one could not go on with the bundle.
-        KnownImage[] bases = request.Patches ? [.. have.Select(i => i.Known)] : [];
-        plan = PatchPlanner.AddPatches(plan, [.. wanted.Select(i => i.Known.Names)], bases, content => !supply.IsLost(content));
-        List<ReadOnlyMemory<byte>> units = [];
-        for (int i = 0; i < wanted.Count; i++)
-        {
-            KnownImage? near = PatchPlanner.Nearest(wanted[i].Known.Contents, wanted[i].Known.Names, bases);
-            ReadOnlyMemory<byte> unit = near is null ? wanted[i].Unit : await shelf.UnitAsync(wanted[i], have[Array.IndexOf(bases, near)], cancellationToken);
-            units.Add(format.NameUnit(unit, request.To[i].ToString(), indexes[i]));
-        }
-
-        IEnumerable<ShelvedImage> patched = have.Where(i => plan.Bases.Any(b => b.Filesystem == i.FilesystemDigest));
-        return new DeltaBundle(format.Identity(units, plan), images, [.. patched.Select(i => i.Manifest)], units, plan);
+        return await planned.GetAsync(new DeltaTask(request.To, wanted, indexes, have, request.Patches), cancellationToken);
     }
 
     private async Task<bool> IsReadableAsync(GetDeltaQuery request, Digest manifest, CancellationToken cancellationToken) =>
