@@ -16,11 +16,13 @@ internal sealed class BundleSource(ContentStore contents, ContentSupply supply)
     /// <summary>A content that arrived can be found damaged or removed by hand when it is opened; not every time.</summary>
     private const int Attempts = 3;
 
+    private readonly BuildMemory _memory = new();
+
     public async Task WriteAsync(Stream output, DeltaBundle delta, CancellationToken cancellationToken)
     {
         await using ContentReservation reservation = supply.Reserve(delta.Manifests, delta.Reads);
         await BundleWriter.WriteAsync(
-            output, delta.Units, delta.Plan, (content, token) => OpenAsync(reservation, content, token), BundleWriter.DefaultLevel, contents.ScratchDirectory, cancellationToken);
+            output, delta.Units, delta.Plan, (content, token) => OpenAsync(reservation, content, token), BundleWriter.DefaultLevel, contents.ScratchDirectory, _memory, cancellationToken);
     }
 
     private async ValueTask<Stream> OpenAsync(ContentReservation reservation, ContentRef content, CancellationToken cancellationToken)
