@@ -1,5 +1,4 @@
 using System.Globalization;
-using Starlight.Domain.Content;
 
 namespace Starlight.Benchmarks.Load;
 
@@ -16,11 +15,17 @@ internal static class PlanBenchmark
         await using ProxyUnderLoad proxy = await ProxyUnderLoad.StartAsync(postgres);
         string old = await GeneratedImage.PushAsync(proxy.RegistryHost, "old", Files(files, version: 1));
         string next = await GeneratedImage.PushAsync(proxy.RegistryHost, "next", Files(files, version: 2));
-        string other = await GeneratedImage.PushAsync(proxy.RegistryHost, "other", Files(1000, version: 3));
-        Digest known = await proxy.NotifyAsync(old);
+        string known = $"{old}@{await proxy.NotifyAsync(old)}";
         await proxy.NotifyAsync(next);
-        await proxy.NotifyAsync(other);
-        string path = ProxyUnderLoad.BundlePath(next, $"{old}@{known}");
+        string path = ProxyUnderLoad.BundlePath(next, known);
+
+        // Small images that the worker has, too: with another one each time a plan is not the one that was made before.
+        List<string> others = [];
+        for (int i = 0; i < Rounds; i++)
+        {
+            string other = await GeneratedImage.PushAsync(proxy.RegistryHost, $"other{i}", Files(10, version: 3 + (uint)i));
+            others.Add($"{other}@{await proxy.NotifyAsync(other)}");
+        }
 
         List<double> first = [];
         List<double> database = [];
@@ -29,14 +34,18 @@ internal static class PlanBenchmark
             await proxy.RestartAsync();
             first.Add(await MeasureAsync(proxy, path));
             await proxy.RestartAsync();
-            await proxy.HeadAsync(ProxyUnderLoad.BundlePath(other));
+            await proxy.HeadAsync(ProxyUnderLoad.BundlePath(others[0], others[1]));
             database.Add(await MeasureAsync(proxy, path));
         }
 
         List<double> memory = [];
-        for (int i = 0; i < Rounds; i++)
+        List<double> again = [];
+        foreach (string other in others)
         {
-            memory.Add(await MeasureAsync(proxy, path));
+            string fresh = ProxyUnderLoad.BundlePath(next, $"{known},{other}");
+            await proxy.HeadAsync(ProxyUnderLoad.BundlePath(other.Split('@')[0]));
+            memory.Add(await MeasureAsync(proxy, fresh));
+            again.Add(await MeasureAsync(proxy, fresh));
         }
 
         Console.WriteLine(string.Create(
@@ -44,6 +53,7 @@ internal static class PlanBenchmark
             $"""
             planning a delta with patches between two images of {files:N0} files, a tenth of them changed, ms (median; all)
             metadata in memory                                {Text(memory)}
+            the same plan again                               {Text(again)}
             from the database, after another image's request  {Text(database)}
             from the database, first request after a restart  {Text(first)}
             """));

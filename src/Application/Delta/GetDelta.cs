@@ -82,7 +82,7 @@ internal sealed class GetDeltaHandler(KnownNames names, ImageShelf shelf, Planne
 {
     public async Task<Result<DeltaBundle>> Handle(GetDeltaQuery request, CancellationToken cancellationToken)
     {
-        List<ShelvedImage> wanted = [];
+        List<Task<ShelvedImage>> wantedLoads = [];
         List<IndexedIndex?> indexes = [];
         foreach (ImageReference to in request.To)
         {
@@ -93,13 +93,12 @@ internal sealed class GetDeltaHandler(KnownNames names, ImageShelf shelf, Planne
                 return DeltaErrors.NotIndexed(to, request.Platform, request.Readable.IsAll || to.Digest is null ? platforms.Keys : []);
             }
 
-            // 2.
-            ShelvedImage image = await shelf.GetAsync(named.Manifest, request.Layers, cancellationToken);
-            wanted.Add(image);
+            // 2. All at once: what is not in memory takes a core for a while.
+            wantedLoads.Add(shelf.GetAsync(named.Manifest, request.Layers, cancellationToken));
             indexes.Add(named.Index is { } digest ? await names.FindIndexAsync(digest, cancellationToken) : null);
         }
 
-        List<ShelvedImage> have = [];
+        List<Task<ShelvedImage>> haveLoads = [];
         foreach (ImageReference from in request.From)
         {
             IReadOnlyDictionary<Platform, NamedImage> platforms = await names.FindAsync(from, cancellationToken);
@@ -111,9 +110,11 @@ internal sealed class GetDeltaHandler(KnownNames names, ImageShelf shelf, Planne
                 return DeltaErrors.BaseUnknown(from);
             }
 
-            have.Add(await shelf.GetAsync(named.Manifest, layers: null, cancellationToken));
+            haveLoads.Add(shelf.GetAsync(named.Manifest, layers: null, cancellationToken));
         }
 
+        ShelvedImage[] wanted = await Task.WhenAll(wantedLoads);
+        ShelvedImage[] have = await Task.WhenAll(haveLoads);
         use.Note([.. wanted, .. have]);
 
         // 3.
