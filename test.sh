@@ -10,7 +10,7 @@ set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 . scripts/lib.sh
 
-passed=0 failed=0 skipped=0 excused=0 broken=0
+passed=0 failed=0 skipped=0 excused=0 broken=0 failures=()
 finish() {
   trap - EXIT INT TERM
   remove_root
@@ -20,6 +20,10 @@ finish() {
   fi
   if [ "$broken" -ne 0 ] && [ "$failed" -eq 0 ]; then
     failed=1 # something other than a test went wrong, and the count must say so
+  fi
+  if [ "${#failures[@]}" -gt 0 ]; then
+    printf '\nFailed:\n'
+    printf '  %s\n' "${failures[@]}" # once more, together: a log of thousands of tests is read from its end
   fi
   local status=0
   [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ] || status=1
@@ -69,6 +73,7 @@ for project in tests/*.Tests tests/*Tests; do
   total=$(count total) p=$(count passed) f=$(count failed)
   # trx counts what did not run as neither passed nor failed
   passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + total - p - f))
+  mapfile -t -O "${#failures[@]}" failures < <(sed -n '/<UnitTestResult .*outcome="Failed"/ s/.* testName="\([^"]*\)".*/\1/p' "$results/results.trx")
   excused=$((excused + $(grep -c '<Message>needs containerd ' "$results/results.trx")))
   if [ "${total:-0}" -eq 0 ]; then
     echo "test.sh: $name has no tests" >&2

@@ -22,13 +22,16 @@ internal sealed class UpdateRun : IAsyncDisposable
     private RegistryServer _registry = null!;
     private ServerProgram _proxy = null!;
 
-    public static async Task<UpdateRun> StartAsync()
+    /// <param name="preparing">Whether the proxy builds updates before they are asked for.</param>
+    public static async Task<UpdateRun> StartAsync(bool preparing)
     {
         UpdateRun run = new();
         run._registry = await RegistryServer.StartAsync();
         string ready = "";
+        string config = run._scratch["proxy.json"];
+        await File.WriteAllTextAsync(config, preparing ? "{}" : """{ "prepare_bundles": 0 }""");
         run._proxy = await ServerProgram.StartAsync(
-            [.. StarlightProgram.Proxy, "--host", "127.0.0.1", "--port", "0", "--data-dir", run._scratch["proxy"]],
+            [.. StarlightProgram.Proxy, "--config", config, "--host", "127.0.0.1", "--port", "0", "--data-dir", run._scratch["proxy"]],
             line =>
             {
                 ready = line;
@@ -77,6 +80,23 @@ internal sealed class UpdateRun : IAsyncDisposable
         }
 
         return new UpdateFigures(contents.Count, contents.Sum(c => c.Size), gzip, whole, patched, (before, PeakMegabytes(_proxy.Pid)), PeakMegabytes(Environment.ProcessId));
+    }
+
+    /// <summary>What the first worker waits for that has the old image, once the proxy has had time to prepare: seconds until it has the whole update.</summary>
+    public async Task<double> MeasurePreparedAsync(string from, string to)
+    {
+        Digest old = await NotifyAsync(from);
+        string platform = Uri.EscapeDataString(Platform.Local.ToString());
+        await _http.GetByteArrayAsync($"/starlight/delta?platform={platform}&to={from}&patch=true");
+        await NotifyAsync(to);
+        while (!(await _http.GetStringAsync("/metrics")).Contains("\nstarlight_bundle_prepared_total 1", StringComparison.Ordinal))
+        {
+            await Task.Delay(100);
+        }
+
+        long started = Stopwatch.GetTimestamp();
+        await _http.GetByteArrayAsync($"/starlight/delta?platform={platform}&to={to}&from={from}@{old}&patch=true");
+        return Stopwatch.GetElapsedTime(started).TotalSeconds;
     }
 
     public async ValueTask DisposeAsync()

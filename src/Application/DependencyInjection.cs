@@ -10,6 +10,7 @@ using Starlight.Application.Indexing;
 using Starlight.Application.Maintenance;
 using Starlight.Application.Notify;
 using Starlight.Application.OnDemand;
+using Starlight.Application.Preparation;
 using Starlight.Application.Pull;
 using Starlight.Application.Refill;
 
@@ -46,10 +47,14 @@ public static class DependencyInjection
         AddDeferredSingleton<LayerRefill>(services);
         services.AddSingleton(provider => new ContentSupply(provider.GetRequiredService<IImageCatalog>(), provider.GetRequiredService<IContentStore>(), provider.GetRequiredService<LayerRefill>(), provider.GetRequiredService<TimeProvider>()));
         AddDeferredSingleton<ImageAssembler>(services);
+        AddDeferredSingleton<ReadableImages>(services);
         AddDeferredSingleton<ImageIndexer>(services);
         AddDeferredSingleton<SharedNotifications>(services);
         AddDeferredSingleton<GarbageCollector>(services);
         AddDeferredSingleton<ClaimedWork>(services);
+        services.AddSingleton<NotifiedImages>();
+        AddDeferredSingleton<WorkerVersions>(services);
+        AddDeferredSingleton<NextBundles>(services);
         AddDeferredSingleton<ImageShelf>(services);
         AddDeferredSingleton<PlannedDeltas>(services);
         AddDeferredSingleton<KnownNames>(services);

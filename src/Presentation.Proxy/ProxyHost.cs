@@ -16,12 +16,14 @@ using Starlight.Domain.SharedKernel;
 using Starlight.Infrastructure.Contents;
 using Starlight.Infrastructure.Erofs;
 using Starlight.Infrastructure.Images;
+using Starlight.Infrastructure.Pacing;
 using Starlight.Infrastructure.Persistence;
 using Starlight.Infrastructure.Registry;
 using Starlight.Presentation.Proxy.Access;
 using Starlight.Presentation.Proxy.Administration;
 using Starlight.Presentation.Proxy.Endpoints;
 using Starlight.Presentation.Proxy.Observability;
+using Starlight.Presentation.Proxy.Preparation;
 using Starlight.Presentation.Proxy.Problems;
 using Starlight.Presentation.Proxy.Scanning;
 using Starlight.Presentation.Proxy.Settings;
@@ -72,6 +74,7 @@ internal static class ProxyHost
             .AddLayerFormats(new LayerFormatOptions(ConversionCacheDirectory: Path.Combine(settings.DataDirectory, "conversions")))
             .AddFilesystemImages()
             .AddContents(settings.DataDirectory, settings.BundleCacheBytes, settings.StoreLimitBytes)
+            .AddBackgroundPace()
             .AddPersistence(settings.Database)
             .AddScanner(settings);
         builder.Services.AddSingleton(settings.Registries);
@@ -81,6 +84,8 @@ internal static class ProxyHost
         builder.Services.AddScoped<DeltaEndpoint>();
         builder.Services.AddSingleton(new AdminOptions(settings.GarbageGrace, LocalOnly: settings.AccountsPath is null));
         builder.Services.AddHostedService<GarbageCollection>();
+        builder.Services.AddSingleton(new PreparationOptions(settings.PreparedBundles));
+        builder.Services.AddHostedService<BundlePreparation>();
 
         WebApplication app = builder.Build();
         app.UseObservability();

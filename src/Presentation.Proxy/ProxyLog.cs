@@ -34,6 +34,12 @@ internal static partial class ProxyLog
     [LoggerMessage(22, LogLevel.Information, "deleted {Reference}: {Tags} tags, {Images} images, {Indexes} indexes")]
     public static partial void Deleted(ILogger logger, string reference, int tags, int images, int indexes);
 
+    [LoggerMessage(23, LogLevel.Information, "bundle {Identity} prepared: {Image} for workers that have {From}, in {Seconds:F1} s")]
+    public static partial void Prepared(ILogger logger, string identity, string image, string from, double seconds);
+
+    [LoggerMessage(24, LogLevel.Warning, "no bundle of {Image} could be prepared, it is built when it is asked for: {Reason}")]
+    public static partial void NotPrepared(ILogger logger, string image, string reason);
+
     [LoggerMessage(8, LogLevel.Information, "read {Path} again: its new version is in use")]
     public static partial void FileReloaded(ILogger logger, string path);
 

@@ -36,7 +36,7 @@ internal static class ContainerWalk
         string[][] entries = [.. sections[0].Split('\n')[1..^1].Select(l => l.Split('\t')).OrderBy(f => f[Name], StringComparer.Ordinal)];
         if (unpackedSince is { } since)
         {
-            madeByUnpacking.UnionWith(entries.Where(f => f[Kind] == "directory" && decimal.Parse(f[Mtime], CultureInfo.InvariantCulture) >= since.ToUnixTimeSeconds()).Select(f => f[Name]));
+            madeByUnpacking.UnionWith(entries.Where(f => f[Kind] == "directory" && decimal.Parse(f[Mtime], CultureInfo.InvariantCulture) >= since.ToUnixTimeMilliseconds() / 1000m).Select(f => f[Name]));
         }
 
         return

@@ -31,15 +31,15 @@ public abstract class MountModeTests(StackFixture fixture) : StackTest(fixture)
         await Probe.UntilAsync(() => File.Exists(Path.Combine(Stack.RootOf(stopped), "kept")), "the container has written");
 
         await Stack.KillDaemonAsync();
-        (await ExecAsync(old, "/bin/cat", "/zz/0")).Length.ShouldBe(SampleImage.LargeFile);
+        (await Stack.ExecAsync(old, "/bin/cat", "/zz/0")).Length.ShouldBe(SampleImage.LargeFile);
         await Stack.StartDaemonAsync();
 
         // a running container never notices, a stopped one starts on what it had, a new one starts too
-        (await ExecAsync(old, "/bin/ls", "/zz")).ShouldBe("0\n");
+        (await Stack.ExecAsync(old, "/bin/ls", "/zz")).ShouldBe("0\n");
         _ = await Stack.Ctr("task", "kill", "--signal", "SIGKILL", stopped);
         _ = await Stack.Ctr("task", "delete", "--force", stopped);
         (await Stack.Ctr("task", "start", "-d", stopped)).Succeeded();
-        (await ExecAsync(stopped, "/bin/cat", "/kept")).ShouldBe("kept\n");
+        (await Stack.ExecAsync(stopped, "/bin/cat", "/kept")).ShouldBe("kept\n");
         (await Stack.RunAsync(reference, ["/bin/sh", "-c", "echo new"])).ShouldBe("new\n");
 
         await Stack.RemoveContainerAsync(old);
@@ -59,7 +59,7 @@ public abstract class MountModeTests(StackFixture fixture) : StackTest(fixture)
 
         (await Stack.StopDaemonAsync()).ShouldBe(0);
 
-        (await ExecAsync(container, "/bin/cat", "/zz/0")).Length.ShouldBe(SampleImage.LargeFile);
+        (await Stack.ExecAsync(container, "/bin/cat", "/zz/0")).Length.ShouldBe(SampleImage.LargeFile);
         Mounts().ShouldBeEmpty();
         await Stack.StartDaemonAsync();
         (await Stack.RunAsync(reference, ["/bin/sh", "-c", "echo new"])).ShouldBe("new\n");
@@ -112,8 +112,6 @@ public abstract class MountModeTests(StackFixture fixture) : StackTest(fixture)
         (await Stack.Ctr("container", "delete", container)).Succeeded();
         await Images.RemoveAsync(Stack, reference);
     }
-
-    private Task<string> ExecAsync(string container, params string[] command) => Stack.ExecAsync(container, command);
 
     /// <summary>What is mounted for trees.</summary>
     private string[] Mounts() => [.. File.ReadLines("/proc/self/mountinfo").Where(line => line.Split(' ')[4].StartsWith(Path.Combine(Stack.FsRoot, "images"), StringComparison.Ordinal))];

@@ -29,8 +29,8 @@ public class UpdateTests(StackFixture fixture) : StackTest(fixture)
         asked.Contents.Sum(c => c.Size).ShouldBe("two\n"u8.Length + "new\n"u8.Length);
 
         string[] containers = [await Stack.StartContainerAsync(one, ["/bin/sleep", "1000"]), await Stack.StartContainerAsync(two, ["/bin/sleep", "1000"])];
-        (await ExecAsync(containers[0], "/bin/cat", "/app/version", "/app/same")).ShouldBe("one\nsame\n");
-        (await ExecAsync(containers[1], "/bin/cat", "/app/version", "/app/new")).ShouldBe("two\nnew\n");
+        (await Stack.ExecAsync(containers[0], "/bin/cat", "/app/version", "/app/same")).ShouldBe("one\nsame\n");
+        (await Stack.ExecAsync(containers[1], "/bin/cat", "/app/version", "/app/new")).ShouldBe("two\nnew\n");
         foreach (string container in containers)
         {
             await Stack.RemoveContainerAsync(container);
@@ -79,8 +79,6 @@ public class UpdateTests(StackFixture fixture) : StackTest(fixture)
 
         int Refusals() => Stack.Logs.Split("cannot be made from").Length;
     }
-
-    private Task<string> ExecAsync(string container, params string[] command) => Stack.ExecAsync(container, command);
 
     /// <summary>Another image on the same layers, made with umoci.</summary>
     private async Task<string> NextVersionAsync(string reference, string repositoryAndTag)

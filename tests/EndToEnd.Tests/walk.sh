@@ -1,8 +1,6 @@
 #!/bin/sh
 # Describes every file of the container it runs in, so that two containers can be compared line by line. Needs nothing of the container's image: the machine's own
 # programs are mounted at /mnt and run with the machine's own loader: $1, with the libraries of $2. Below these directories the runtime has mounted other things: not part of the image.
-# both outputs go to one file: a complaint must not end up in the middle of a line
-exec 2> /dev/null
 set -eu
 machine=/mnt
 run="$1 --library-path $2"

@@ -12,8 +12,6 @@ public sealed record ContainerdServerOptions
     /// <summary>Socket of a proxy snapshotter; null for none. Nobody needs to listen there before it is used.</summary>
     public string? SnapshotterAddress { get; init; }
 
-    public string SnapshotterName { get; init; } = "starlight";
-
     /// <summary>Enables the CRI plugin, as Kubernetes uses it; null: it is not there.</summary>
     public CriOptions? Cri { get; init; }
 
@@ -38,6 +36,9 @@ public sealed record CriOptions(string Snapshotter, string PauseImage, bool Anno
 /// </summary>
 public sealed partial class ContainerdServer : IAsyncDisposable
 {
+    /// <summary>Under which containerd knows the proxy snapshotter.</summary>
+    public const string SnapshotterName = "starlight";
+
     private const int SigKill = 9;
     private const int SigTerm = 15;
     private const int MntDetach = 2;
@@ -103,6 +104,39 @@ public sealed partial class ContainerdServer : IAsyncDisposable
     /// <summary>Runs any client program, e.g. <c>ctr-remote</c>, with <c>--address</c> in front of its arguments.</summary>
     public Task<ProcessOutcome> RunClient(string program, params string[] arguments) => ProcessRunner.RunAsync(program, ["--address", Address, .. arguments], s_ctrDeadline);
 
+    /// <summary>
+    /// Waits until containerd reaches its snapshotter. It gives a connection one second to be ready, pauses for up to 3 s after a failure, and fails at once what it is asked for
+    /// meanwhile; a list of nothing it would answer by itself.
+    /// </summary>
+    public async Task ReachSnapshotterAsync()
+    {
+        string probe = $"probe-{Guid.NewGuid():N}";
+        long started = Stopwatch.GetTimestamp();
+        ProcessOutcome answer;
+        while ((answer = await Ctr("snapshots", "--snapshotter", SnapshotterName, "prepare", probe)).ExitCode != 0)
+        {
+            if (Stopwatch.GetElapsedTime(started) > s_startDeadline)
+            {
+                throw new TimeoutException($"containerd does not reach the snapshotter: {answer.ErrorOutput}");
+            }
+
+            await Task.Delay(50);
+        }
+
+        (await Ctr("snapshots", "--snapshotter", SnapshotterName, "rm", probe)).Succeeded();
+        await CollectAsync();
+    }
+
+    /// <summary>Starts <c>ctr</c> against this containerd, without waiting for its end.</summary>
+    public ChildProcess StartCtr(params string[] arguments) => ChildProcess.Start("ctr", ["--address", Address, .. arguments]);
+
+    /// <summary>Has the garbage collected, which is when the snapshotter hears of what was removed. Removing a lease is what a client can wait for.</summary>
+    public async Task CollectAsync()
+    {
+        string lease = (await Ctr("leases", "create")).Succeeded().Trim();
+        (await Ctr("leases", "delete", "--sync", lease)).Succeeded();
+    }
+
     /// <summary>Stops containerd, as an upgrade does: containers and mounts stay.</summary>
     public async Task StopAsync()
     {
@@ -166,17 +200,17 @@ public sealed partial class ContainerdServer : IAsyncDisposable
         string proxy = options.SnapshotterAddress is null
             ? ""
             : $"""
-               [proxy_plugins.{options.SnapshotterName}]
+               [proxy_plugins.{SnapshotterName}]
                  type = "snapshot"
                  address = "{options.SnapshotterAddress}"
-                 [proxy_plugins.{options.SnapshotterName}.exports]
+                 [proxy_plugins.{SnapshotterName}.exports]
                    enable_remote_snapshot_annotations = "true"
                [[plugins."io.containerd.transfer.v1.local".unpack_config]]
                  platform = "linux"
                  snapshotter = "overlayfs"
                [[plugins."io.containerd.transfer.v1.local".unpack_config]]
                  platform = "linux"
-                 snapshotter = "{options.SnapshotterName}"
+                 snapshotter = "{SnapshotterName}"
                """;
         string cri = options.Cri is null
             ? ""
@@ -204,9 +238,11 @@ public sealed partial class ContainerdServer : IAsyncDisposable
                   address = "{Address}"
                 [debug]
                   level = "info"
-                # Collected when a test says so (rm --sync), not when others have changed a hundred things: most snapshots of tests belong to nobody.
+                # Collected when a test says so (rm --sync), not when others have changed a hundred things, nor a second after something was deleted (the pause between collections
+                # is their average duration divided by this): most snapshots of tests belong to nobody.
                 [plugins."io.containerd.gc.v1.scheduler"]
                   mutation_threshold = 1000000
+                  pause_threshold = 0.0000001
                 [plugins."io.containerd.internal.v1.opt"]
                   path = "{Path.Combine(Directory, "opt")}"
                 {proxy}

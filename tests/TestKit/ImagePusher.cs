@@ -91,6 +91,16 @@ public sealed class ImagePusher(string registryHost, string repository) : IDispo
         new JsonObject { ["schemaVersion"] = 2, ["mediaType"] = MediaTypes.OciIndex, ["manifests"] = new JsonArray([.. entries]) },
         tag);
 
+    /// <summary>The blob that a layer becomes.</summary>
+    public static Digest BlobOf(byte[] tarLayer) => Digest.Of(Gzip(tarLayer));
+
+    /// <summary>Takes a manifest or blob out of this repository, whatever else in it names it.</summary>
+    /// <param name="path"><c>manifests/DIGEST</c> or <c>blobs/DIGEST</c>.</param>
+    public async Task DeleteAsync(string path)
+    {
+        using HttpResponseMessage done = (await _http.DeleteAsync(path)).EnsureSuccessStatusCode();
+    }
+
     /// <summary>What BuildKit adds for provenance: no image.</summary>
     public async Task<Pushed> AttestationAsync()
     {

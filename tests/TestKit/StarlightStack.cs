@@ -147,21 +147,7 @@ public sealed partial class StarlightStack : IAsyncDisposable
             line => line.Contains(" ready: ", StringComparison.Ordinal),
             s_startDeadline);
 
-        // containerd connects again after a pause of up to 3 s and fails what it is asked for meanwhile; a list of nothing it would answer by itself
-        long started = Stopwatch.GetTimestamp();
-        ProcessOutcome answer;
-        string probe = NewName("probe");
-        while ((answer = await Ctr("snapshots", "--snapshotter", Snapshotter, "prepare", probe)).ExitCode != 0)
-        {
-            if (Stopwatch.GetElapsedTime(started) > s_startDeadline)
-            {
-                throw new TimeoutException($"containerd does not reach the snapshotter: {answer.ErrorOutput}");
-            }
-
-            await Task.Delay(50);
-        }
-
-        _ = await Ctr("snapshots", "--snapshotter", Snapshotter, "rm", probe); // the collector may have been faster
+        await Containerd.ReachSnapshotterAsync();
     }
 
     /// <summary>SIGKILL, as a crash does.</summary>
@@ -230,7 +216,7 @@ public sealed partial class StarlightStack : IAsyncDisposable
     /// <summary>Runs <c>ctr</c> against this containerd.</summary>
     public Task<ProcessOutcome> Ctr(params string[] arguments) => RunAsync("ctr", ["--address", Containerd.Address, .. arguments]);
 
-    public ChildProcess StartCtr(params string[] arguments) => ChildProcess.Start("ctr", ["--address", Containerd.Address, .. arguments]);
+    public ChildProcess StartCtr(params string[] arguments) => Containerd.StartCtr(arguments);
 
     public async Task NotifyAsync(string reference) => (await Cli("notify", reference)).Succeeded();
 
@@ -238,7 +224,7 @@ public sealed partial class StarlightStack : IAsyncDisposable
     public async Task PullWholeAsync(params string[] references) => (await Cli(["pull", "--disable-early-start", .. references])).Succeeded();
 
     /// <summary>Runs a command in a container of its own to its end and removes the container.</summary>
-    /// <returns>What it wrote to its outputs.</returns>
+    /// <returns>What it wrote to its standard output.</returns>
     public async Task<string> RunAsync(string reference, string[] command, string snapshotter = Snapshotter, params string[] options)
     {
         using LoggedCtr run = StartRun(reference, command, snapshotter, options);
@@ -246,14 +232,11 @@ public sealed partial class StarlightStack : IAsyncDisposable
     }
 
     /// <summary>The same, without waiting for its end.</summary>
-    public LoggedCtr StartRun(string reference, string[] command, string snapshotter = Snapshotter, params string[] options)
-    {
-        string log = _scratch[NewName("output")];
-        return new LoggedCtr(StartCtr(["run", "--rm", "--log-uri", $"file://{log}", "--snapshotter", snapshotter, .. options, reference, NewName("run"), .. command]), log);
-    }
+    public LoggedCtr StartRun(string reference, string[] command, string snapshotter = Snapshotter, params string[] options) =>
+        new(_scratch[NewName("output")], logging => StartCtr(["run", "--rm", .. logging, "--snapshotter", snapshotter, .. options, reference, NewName("run"), .. command]));
 
     /// <summary>Runs a command in a running container to its end.</summary>
-    /// <returns>What it wrote to its outputs.</returns>
+    /// <returns>What it wrote to its standard output.</returns>
     public async Task<string> ExecAsync(string container, params string[] command)
     {
         using LoggedCtr exec = StartExec(container, command);
@@ -261,11 +244,8 @@ public sealed partial class StarlightStack : IAsyncDisposable
     }
 
     /// <summary>The same, without waiting for its end.</summary>
-    public LoggedCtr StartExec(string container, params string[] command)
-    {
-        string log = _scratch[NewName("output")];
-        return new LoggedCtr(StartCtr(["task", "exec", "--log-uri", $"file://{log}", "--exec-id", NewName("exec"), container, .. command]), log);
-    }
+    public LoggedCtr StartExec(string container, params string[] command) =>
+        new(_scratch[NewName("output")], logging => StartCtr(["task", "exec", .. logging, "--exec-id", NewName("exec"), container, .. command]));
 
     /// <summary>Starts a container that goes on running until the stack or the container is removed. Returns its name.</summary>
     public async Task<string> StartContainerAsync(string reference, string[] command, string snapshotter = Snapshotter)

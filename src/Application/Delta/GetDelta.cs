@@ -22,6 +22,9 @@ public sealed record GetDeltaQuery(IReadOnlyList<ImageReference> To, Platform Pl
     /// for a base, and what is patched from it, would tell about its content.
     /// </summary>
     public RepositoryPatterns Readable { get; init; } = RepositoryPatterns.All;
+
+    /// <summary>Nobody has asked yet, so that it says nothing about what is in use.</summary>
+    public bool IsAhead { get; init; }
 }
 
 /// <summary>A wanted image.</summary>
@@ -115,7 +118,10 @@ internal sealed class GetDeltaHandler(KnownNames names, ImageShelf shelf, Planne
 
         ShelvedImage[] wanted = await Task.WhenAll(wantedLoads);
         ShelvedImage[] have = await Task.WhenAll(haveLoads);
-        use.Note([.. wanted, .. have]);
+        if (!request.IsAhead)
+        {
+            use.Note([.. wanted, .. have]);
+        }
 
         // 3.
         return await planned.GetAsync(new DeltaTask(request.To, wanted, indexes, have, request.Patches), cancellationToken);

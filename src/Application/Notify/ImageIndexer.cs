@@ -12,10 +12,10 @@ namespace Starlight.Application.Notify;
 internal sealed record IndexingOutcome(IndexedImage Image, bool IsNew, IReadOnlyList<ReadLayer> Layers);
 
 /// <summary>Turns a resolved image into what the catalog stores. Writes nothing but contents.</summary>
-internal sealed class ImageIndexer(LayerIndexer layers, ImageAssembler assembler, TimeProvider time)
+internal sealed class ImageIndexer(LayerIndexer layers, ReadableImages readable, ImageAssembler assembler, TimeProvider time)
 {
     /// <summary>
-    /// 1. read the layers that are not known; 2. compare them with the configuration; 3. put them together; 4. compare the filesystem image with what the converter
+    /// 1. read the layers that are not known, and make sure of the others; 2. compare them with the configuration; 3. put them together; 4. compare the filesystem image with what the converter
     /// promised; 5. gather what the catalog stores.
     /// </summary>
     /// <param name="open">Opens the image's source.</param>
@@ -29,6 +29,7 @@ internal sealed class ImageIndexer(LayerIndexer layers, ImageAssembler assembler
         if (resolved.Known is { } known)
         {
             // Contents that are not here any more come back when somebody needs them.
+            await readable.RequireAsync(open, origin, known, cancellationToken);
             return new IndexingOutcome(known, IsNew: false, []);
         }
 
@@ -40,12 +41,13 @@ internal sealed class ImageIndexer(LayerIndexer layers, ImageAssembler assembler
 
         // 1.
         Descriptor[] unread = [.. manifest.Layers.Where(l => !read.ContainsKey(l.Digest)).DistinctBy(l => l.Digest)];
-        foreach (ReadLayer layer in await ReadLayersAsync(open, unread, progress, cancellationToken))
+        foreach (ReadLayer layer in await ReadLayersAsync(open, origin, unread, progress, cancellationToken))
         {
             read.Add(layer.Layer.Digest, layer);
         }
 
         ReadLayer[] own = [.. manifest.Layers.Select(l => read[l.Digest])];
+        await readable.RequireAsync(open, origin, manifest.Layers, cancellationToken);
 
         // 2.
         for (int i = 0; i < own.Length; i++)
@@ -95,27 +97,19 @@ internal sealed class ImageIndexer(LayerIndexer layers, ImageAssembler assembler
         return new IndexingOutcome(image.Verified(), IsNew: true, own);
     }
 
-    private async Task<ReadLayer[]> ReadLayersAsync(Func<IImageSource> open, Descriptor[] unread, IProgress<NotifyProgress> progress, CancellationToken cancellationToken)
+    private async Task<ReadLayer[]> ReadLayersAsync(Func<IImageSource> open, ImageOrigin origin, Descriptor[] unread, IProgress<NotifyProgress> progress, CancellationToken cancellationToken)
     {
         // The first failure stops the other reads; LayerIndexer limits how many run at a time.
         using CancellationTokenSource stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         Task<ReadLayer>[] reads = [.. unread.Select(ReadAsync)];
-        try
-        {
-            return await Task.WhenAll(reads);
-        }
-        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
-        {
-            // WhenAll reports the first faulted task only if no earlier one was cancelled because of it.
-            throw reads.Select(r => r.Exception?.InnerException).First(e => e is not null)!;
-        }
+        return await Task.WhenAll(reads);
 
         async Task<ReadLayer> ReadAsync(Descriptor layer)
         {
             try
             {
                 LayerProgress layerProgress = new(progress, layer);
-                return await layers.IndexAsync(open, layer, layerProgress, stop.Token);
+                return await layers.IndexAsync(open, origin, layer, layerProgress, stop.Token);
             }
             catch
             {

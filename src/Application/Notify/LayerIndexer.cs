@@ -26,10 +26,14 @@ internal sealed class LayerIndexer(IImageCatalog catalog, ClaimedWork claimed, I
     /// <param name="open">
     /// Opens the source of the image. Called for the run itself, because the run may outlive the caller that started it.
     /// </param>
-    public Task<ReadLayer> IndexAsync(Func<IImageSource> open, Descriptor layer, IProgress<long> progress, CancellationToken cancellationToken) =>
-        _reads.RunAsync(layer.Digest, (audience, token) => RunAsync(open, layer, audience, token), progress, cancellationToken);
+    /// <param name="origin">The same source.</param>
+    /// <param name="layer">The layer.</param>
+    /// <param name="progress">Told about bytes read.</param>
+    /// <param name="cancellationToken">Stops waiting; the run goes on while others wait for it.</param>
+    public Task<ReadLayer> IndexAsync(Func<IImageSource> open, ImageOrigin origin, Descriptor layer, IProgress<long> progress, CancellationToken cancellationToken) =>
+        _reads.RunAsync(layer.Digest, (audience, token) => RunAsync(open, origin, layer, audience, token), progress, cancellationToken);
 
-    private async Task<ReadLayer> RunAsync(Func<IImageSource> open, Descriptor descriptor, IProgress<long> progress, CancellationToken cancellationToken)
+    private async Task<ReadLayer> RunAsync(Func<IImageSource> open, ImageOrigin origin, Descriptor descriptor, IProgress<long> progress, CancellationToken cancellationToken)
     {
         // Another proxy on this database may be reading it: then this one waits without taking a slot.
         return await claimed.RunAsync($"layer {descriptor.Digest}", LookAsync, ReadAsync, cancellationToken);
@@ -41,7 +45,7 @@ internal sealed class LayerIndexer(IImageCatalog catalog, ClaimedWork claimed, I
             await _slots.WaitAsync(token);
             try
             {
-                return await ScanAsync(open, descriptor, progress, token);
+                return await ScanAsync(open, origin, descriptor, progress, token);
             }
             finally
             {
@@ -50,7 +54,7 @@ internal sealed class LayerIndexer(IImageCatalog catalog, ClaimedWork claimed, I
         }
     }
 
-    private async Task<ReadLayer> ScanAsync(Func<IImageSource> open, Descriptor descriptor, IProgress<long> progress, CancellationToken cancellationToken)
+    private async Task<ReadLayer> ScanAsync(Func<IImageSource> open, ImageOrigin origin, Descriptor descriptor, IProgress<long> progress, CancellationToken cancellationToken)
     {
         await using IImageSource source = open();
         await using Stream blob = await source.OpenBlobAsync(descriptor, cancellationToken);
@@ -61,7 +65,7 @@ internal sealed class LayerIndexer(IImageCatalog catalog, ClaimedWork claimed, I
         IndexedLayer layer = new(descriptor.Digest, scan.DiffId, descriptor.Size, scan.UncompressedSize, scan.IsEStargz, index) { Members = scan.Members };
 
         // At once, not with the image: other proxies wait for it, and it is true whatever becomes of the image.
-        await catalog.RecordLayerAsync(layer, cancellationToken);
+        await catalog.RecordLayerAsync(layer, origin, cancellationToken);
         return new ReadLayer(layer, IsNew: true, intake.Added);
     }
 

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using Starlight.Application.Abstractions.Catalog;
 using Starlight.Application.Abstractions.Images;
+using Starlight.Application.Preparation;
 using Starlight.Application.Telemetry;
 using Starlight.Domain.Catalog;
 using Starlight.Domain.Content;
@@ -11,7 +12,7 @@ namespace Starlight.Application.Notify;
 
 /// <summary>Runs notifies: one run at a time for the same reference, platforms and access, shared by all who ask meanwhile.</summary>
 internal sealed class SharedNotifications(
-    IImageTransports transports, ImageResolver resolver, ImageIndexer indexer, IImageCatalog catalog, ClaimedWork claimed, IContentStore contents, TimeProvider time)
+    IImageTransports transports, ImageResolver resolver, ImageIndexer indexer, IImageCatalog catalog, ClaimedWork claimed, IContentStore contents, NotifiedImages notified, TimeProvider time)
 {
     private readonly SharedWork<(ImageReference Reference, string Platforms, bool Insecure), NotifyProgress, NotifyReport> _runs = new();
 
@@ -94,6 +95,7 @@ internal sealed class SharedNotifications(
                 Insecure = insecure,
             },
             cancellationToken);
+        notified.Announce(reference);
         return new NotifyReport(
             reference,
             resolved.Digest,

@@ -38,15 +38,7 @@ internal sealed class LayerRefill(IContentStore store, ILayerContents members, I
         IReadOnlyList<Read> reads = Plan(origin, wanted);
         using CancellationTokenSource stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         Task[] running = [.. reads.Select(RunAsync)];
-        try
-        {
-            await Task.WhenAll(running);
-        }
-        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
-        {
-            // The first failure has stopped the others.
-            throw running.Select(r => r.Exception?.InnerException).First(e => e is not null)!;
-        }
+        await Task.WhenAll(running);
 
         async Task RunAsync(Read read)
         {

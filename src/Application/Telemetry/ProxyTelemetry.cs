@@ -22,6 +22,8 @@ public static class ProxyTelemetry
     /// <summary>Bundles asked for, by <c>result</c>: hit (finished), joined (being built) or miss.</summary>
     public static readonly Counter<long> BundleRequests = Meter.CreateCounter<long>("starlight.bundle.requests", "{request}", "Bundles asked for, by what the cache had");
 
+    public static readonly Counter<long> PreparedBundles = Meter.CreateCounter<long>("starlight.bundle.prepared", "{bundle}", "Bundles built before somebody asked for them");
+
     public static readonly Histogram<double> BundleBuildTime = Meter.CreateHistogram<double>("starlight.bundle.build.duration", "s", "Time to build a bundle", tags: null, Seconds([0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100]));
 
     /// <summary>From the request for a delta to the plan that says what is sent.</summary>
@@ -32,6 +34,11 @@ public static class ProxyTelemetry
 
     /// <summary>Contents read from layers that the proxy did not have, bytes before compression.</summary>
     public static readonly Counter<long> IndexedBytes = Meter.CreateCounter<long>("starlight.index.content.bytes", "By", "New contents taken in, before compression");
+
+    /// <summary>Disk blocks of the content store. Known in full when the store has been read, in the background after the start.</summary>
+    public static readonly UpDownCounter<long> StoredBytes = Meter.CreateUpDownCounter<long>("starlight.store.bytes", "By", "Room that stored contents take on disk");
+
+    public static readonly Counter<long> EvictedContents = Meter.CreateCounter<long>("starlight.store.evicted", "{content}", "Contents removed to keep the store below its limit");
 
     public static readonly UpDownCounter<long> ActiveStreams = Meter.CreateUpDownCounter<long>("starlight.streams.active", "{stream}", "Bundles being sent");
 

@@ -94,17 +94,37 @@ public sealed class BundleCache : IBundleKeeping, IAsyncDisposable
             }
 
             ProxyTelemetry.BundleRequests.Add(1, Miss);
-            ObjectDisposedException.ThrowIf(_stopping.IsCancellationRequested, this);
-            if (images is not null)
-            {
-                File.WriteAllLines(Path.Combine(_root, identity + ImagesSuffix), images.Select(i => i.ToString()));
-            }
-
-            GrowingFile file = new(Path.Combine(_root, identity + PartialSuffix));
+            GrowingFile file = Begin(identity, images);
+            file.IsWanted = true;
             CachedBundle bundle = CachedBundle.Growing(file);
-            _building.Add(identity, file);
             file.Build = Task.Run(() => BuildAsync(identity, file, build));
             return bundle;
+        }
+    }
+
+    /// <summary>Builds a bundle before somebody asks for it, unless it is there or being built. Somebody who asks meanwhile reads it while it grows.</summary>
+    /// <param name="identity">As for <see cref="OpenOrBuild"/>.</param>
+    /// <param name="build">The same; it can ask whether somebody waits for it by now.</param>
+    /// <param name="images">The same.</param>
+    /// <returns>Whether it was built; a failure has been logged.</returns>
+    public async Task<bool> PrepareAsync(string identity, Func<Stream, Func<bool>, CancellationToken, Task> build, IReadOnlyCollection<Digest> images)
+    {
+        GrowingFile file;
+        lock (_gate)
+        {
+            if (_building.ContainsKey(identity) || _finished.ContainsKey(identity))
+            {
+                return false;
+            }
+
+            file = Begin(identity, images);
+            file.Build = Task.Run(() => BuildAsync(identity, file, (output, token) => build(output, () => file.IsWanted, token)));
+        }
+
+        await file.Build;
+        lock (_gate)
+        {
+            return _finished.ContainsKey(identity);
         }
     }
 
@@ -166,6 +186,20 @@ public sealed class BundleCache : IBundleKeeping, IAsyncDisposable
         _stopping.Dispose();
     }
 
+    /// <summary>The caller holds the lock.</summary>
+    private GrowingFile Begin(string identity, IReadOnlyCollection<Digest>? images)
+    {
+        ObjectDisposedException.ThrowIf(_stopping.IsCancellationRequested, this);
+        if (images is not null)
+        {
+            File.WriteAllLines(Path.Combine(_root, identity + ImagesSuffix), images.Select(i => i.ToString()));
+        }
+
+        GrowingFile file = new(Path.Combine(_root, identity + PartialSuffix));
+        _building.Add(identity, file);
+        return file;
+    }
+
     private async Task BuildAsync(string identity, GrowingFile file, Func<Stream, CancellationToken, Task> build)
     {
         long started = Stopwatch.GetTimestamp();
@@ -212,6 +246,7 @@ public sealed class BundleCache : IBundleKeeping, IAsyncDisposable
     {
         if (_building.TryGetValue(identity, out GrowingFile? growing))
         {
+            growing.IsWanted = true;
             return CachedBundle.Growing(growing);
         }
 

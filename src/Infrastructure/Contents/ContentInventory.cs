@@ -1,5 +1,6 @@
 using System.Globalization;
 using Starlight.Application.Abstractions.Catalog;
+using Starlight.Application.Telemetry;
 using Starlight.Domain.Content;
 
 namespace Starlight.Infrastructure.Contents;
@@ -172,6 +173,7 @@ internal sealed class ContentInventory(string root, long limit, TimeProvider tim
                 return true;
             });
             Interlocked.Add(ref _evicted, removed.Count);
+            ProxyTelemetry.EvictedContents.Add(removed.Count);
             long left = Interlocked.Read(ref _bytes);
             Interlocked.Exchange(ref _retryAt, left > limit ? left + (limit / 20) : 0);
             return removed;
@@ -253,6 +255,7 @@ internal sealed class ContentInventory(string root, long limit, TimeProvider tim
     private void Count(Slot slot, int sign)
     {
         Interlocked.Add(ref _bytes, sign * slot.Bytes);
+        ProxyTelemetry.StoredBytes.Add(sign * slot.Bytes);
         Interlocked.Add(ref _count, sign);
     }
 

@@ -14,10 +14,19 @@ internal sealed class GrowingFile(string path)
     private bool _finished;
     private Exception? _failure;
 
+    private bool _wanted;
+
     /// <summary>Created at once, so that readers can open it before the writer has begun.</summary>
     private readonly FileStream _file = new(path, FileMode.Create, FileAccess.Write, FileShare.ReadWrite | FileShare.Delete, bufferSize: 0);
 
     public string Path { get; } = path;
+
+    /// <summary>Somebody waits for it; it is not built ahead, or not any more.</summary>
+    public bool IsWanted
+    {
+        get => Volatile.Read(ref _wanted);
+        set => Volatile.Write(ref _wanted, value);
+    }
 
     /// <summary>Completes when the writer is done, whatever came of it.</summary>
     public Task Build { get; set; } = Task.CompletedTask;

@@ -2,7 +2,7 @@ namespace Starlight.Infrastructure.Pacing;
 
 /// <summary>
 /// Keeps work that nobody waits for out of the way of bundles being served. Threads cannot be given priorities here (the runtime ignores them on Linux, and the work hops
-/// over the shared pool), so background work is slowed where all of it passes: at the blobs it reads. While a bundle is being served it works a quarter of the time;
+/// over the shared pool), so background work is slowed where all of it passes: at the blobs it reads, at the contents that a bundle is made of. While a bundle is being served it works a quarter of the time;
 /// it never stops, because on a busy proxy it would never go on.
 /// </summary>
 public sealed class BackgroundPace

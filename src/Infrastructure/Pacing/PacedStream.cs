@@ -1,19 +1,9 @@
 namespace Starlight.Infrastructure.Pacing;
 
-/// <summary>Makes its reader wait three times as long as it worked, whenever somebody is being served.</summary>
+/// <summary>Makes its reader rest as <see cref="PacedWork"/> does: what the reader does between two reads is its work.</summary>
 internal sealed class PacedStream(Stream inner, BackgroundPace pace, TimeProvider time) : Stream
 {
-    /// <summary>A quarter of the time is for the work.</summary>
-    private const int Rest = 3;
-
-    /// <summary>Shorter rests are saved up: timers are no finer than this. In milliseconds.</summary>
-    private const double Least = 20;
-
-    /// <summary>So that the work notices soon that nobody is being served any more. In milliseconds.</summary>
-    private const double Most = 500;
-
-    private long _handedOut;
-    private double _owed;
+    private readonly PacedWork _work = new(pace, time);
 
     public override bool CanRead => true;
 
@@ -31,18 +21,9 @@ internal sealed class PacedStream(Stream inner, BackgroundPace pace, TimeProvide
 
     public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
     {
-        if (_handedOut != 0 && pace.IsBusy)
-        {
-            _owed += time.GetElapsedTime(_handedOut).TotalMilliseconds * Rest;
-            if (_owed >= Least)
-            {
-                await Task.Delay(TimeSpan.FromMilliseconds(Math.Min(_owed, Most)), time, cancellationToken);
-                _owed = 0;
-            }
-        }
-
+        await _work.RestAsync(cancellationToken);
         int read = await inner.ReadAsync(buffer, cancellationToken);
-        _handedOut = time.GetTimestamp();
+        _work.Resume();
         return read;
     }
 

@@ -15,6 +15,8 @@ internal sealed class CatalogContext(DbContextOptions<CatalogContext> options) :
 
     public DbSet<ImageOriginRow> Origins => Set<ImageOriginRow>();
 
+    public DbSet<LayerOriginRow> LayerOrigins => Set<LayerOriginRow>();
+
     public DbSet<IndexRow> Indexes => Set<IndexRow>();
 
     public DbSet<IndexImageRow> IndexImages => Set<IndexImageRow>();
@@ -83,6 +85,14 @@ internal sealed class CatalogContext(DbContextOptions<CatalogContext> options) :
             row.Property(r => r.IsRoot).HasColumnName("is_root");
             row.Property(r => r.NotifiedAt).HasColumnName("notified_at");
             row.HasOne<ImageRow>().WithMany().HasForeignKey(r => r.Image);
+        });
+        modelBuilder.Entity<LayerOriginRow>(row =>
+        {
+            row.ToTable("layer_origins").HasKey(r => new { r.Layer, r.Registry, r.Repository });
+            row.Property(r => r.Layer).HasColumnName("layer");
+            row.Property(r => r.Registry).HasColumnName("registry");
+            row.Property(r => r.Repository).HasColumnName("repository");
+            row.HasOne<LayerRow>().WithMany().HasForeignKey(r => r.Layer);
         });
         modelBuilder.Entity<IndexRow>(row =>
         {

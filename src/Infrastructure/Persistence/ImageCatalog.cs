@@ -42,13 +42,21 @@ internal sealed class ImageCatalog(CatalogAccess access, TimeProvider time) : II
             .ToListAsync(cancellationToken),
         cancellationToken);
 
-    public Task RecordLayerAsync(IndexedLayer layer, CancellationToken cancellationToken) => WriteAsync(
+    public Task<IReadOnlySet<Digest>> FindLayersFromAsync(IReadOnlyCollection<Digest> layers, string registry, string? repository, CancellationToken cancellationToken) => access.RunAsync<IReadOnlySet<Digest>>(
+        async context => (await context.LayerOrigins.AsNoTracking()
+            .Where(o => layers.Contains(o.Layer) && o.Registry == registry && (repository == null || o.Repository == repository))
+            .Select(o => o.Layer).Distinct().ToListAsync(cancellationToken)).ToHashSet(),
+        cancellationToken);
+
+    public Task RecordLayerAsync(IndexedLayer layer, ImageOrigin origin, CancellationToken cancellationToken) => WriteAsync(
         async context =>
         {
             if (!await context.Layers.AnyAsync(l => l.Digest == layer.Digest, cancellationToken))
             {
                 context.Layers.Add(ToRow(layer, time.GetUtcNow()));
             }
+
+            await AddLayerOriginsAsync(context, [layer.Digest], origin.Registry, origin.Repository, cancellationToken);
         },
         cancellationToken);
 
@@ -115,10 +123,20 @@ internal sealed class ImageCatalog(CatalogAccess access, TimeProvider time) : II
         }
 
         await AddOriginsAsync(context, notification, now, cancellationToken);
+        Digest[] manifests = [.. notification.Images.Select(i => i.Manifest)];
+        List<Digest> layers = await context.ImageLayers.Where(l => manifests.Contains(l.Image)).Select(l => l.Layer).ToListAsync(cancellationToken);
+        layers.AddRange(notification.NewImages.SelectMany(i => i.Layers));
+        await AddLayerOriginsAsync(context, [.. layers.Distinct()], notification.Reference.Registry, notification.Reference.Repository, cancellationToken);
         if (notification.Reference.Tag is { } tag)
         {
             await PointTagAsync(context, notification, tag, now, cancellationToken);
         }
+    }
+
+    private static async Task AddLayerOriginsAsync(CatalogContext context, IReadOnlyList<Digest> layers, string registry, string repository, CancellationToken cancellationToken)
+    {
+        List<Digest> present = await context.LayerOrigins.Where(o => layers.Contains(o.Layer) && o.Registry == registry && o.Repository == repository).Select(o => o.Layer).ToListAsync(cancellationToken);
+        context.LayerOrigins.AddRange(layers.Except(present).Select(l => new LayerOriginRow { Layer = l, Registry = registry, Repository = repository }));
     }
 
     private static async Task AddOriginsAsync(CatalogContext context, Notification notification, DateTimeOffset now, CancellationToken cancellationToken)
@@ -207,7 +225,7 @@ internal sealed class ImageCatalog(CatalogAccess access, TimeProvider time) : II
         FileCount = image.FileCount,
         ContentBytes = image.ContentBytes,
         IndexedAt = image.IndexedAt,
-        UsedAt = now,
+        UsedAt = image.IndexedAt,
         Layers = [.. image.Layers.Select((layer, position) => new ImageLayerRow { Image = image.Digest, Position = position, Layer = layer })],
     };
 

@@ -42,4 +42,14 @@ internal sealed class ImageQueries(CatalogAccess access) : IImageQueries
     public Task<IReadOnlyList<string>> FindRepositoriesAsync(Digest manifest, CancellationToken cancellationToken) => access.RunAsync<IReadOnlyList<string>>(
         async context => await context.Origins.AsNoTracking().Where(r => r.Image == manifest).Select(r => r.Registry + "/" + r.Repository).ToListAsync(cancellationToken),
         cancellationToken);
+
+    public Task<IReadOnlyList<(Digest Manifest, Platform Platform)>> FindLastUsedAsync(string registry, string repository, int count, CancellationToken cancellationToken) =>
+        access.RunAsync<IReadOnlyList<(Digest Manifest, Platform Platform)>>(
+            async context => [.. (await context.Origins.AsNoTracking()
+                .Where(o => o.Registry == registry && o.Repository == repository)
+                .Join(context.Images, o => o.Image, i => i.Digest, (o, i) => new { i.Digest, i.Platform, i.IndexedAt, i.UsedAt })
+                .Where(i => i.UsedAt > i.IndexedAt)
+                .OrderByDescending(i => i.UsedAt).ThenBy(i => i.Digest).Take(count)
+                .ToListAsync(cancellationToken)).Select(i => (i.Digest, Platform.Parse(i.Platform).Value))],
+            cancellationToken);
 }

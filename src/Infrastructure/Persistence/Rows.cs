@@ -88,6 +88,15 @@ internal sealed class ImageOriginRow
     public required DateTimeOffset NotifiedAt { get; set; }
 }
 
+internal sealed class LayerOriginRow
+{
+    public required Digest Layer { get; init; }
+
+    public required string Registry { get; init; }
+
+    public required string Repository { get; init; }
+}
+
 internal sealed class IndexRow
 {
     public required Digest Digest { get; init; }

@@ -120,5 +120,16 @@ internal static class SchemaMigrations
             """,
         ]),
         ScanJobSchema.Migration(4),
+        new(5, "origins of layers",
+        [
+            """
+            CREATE TABLE layer_origins (
+                layer             TEXT     NOT NULL REFERENCES layers (digest) ON DELETE CASCADE,
+                registry          TEXT     NOT NULL,
+                repository        TEXT     NOT NULL,
+                PRIMARY KEY (layer, registry, repository))
+            """,
+            "INSERT INTO layer_origins (layer, registry, repository) SELECT DISTINCT l.layer, o.registry, o.repository FROM image_layers l JOIN image_origins o ON o.image = l.image",
+        ]),
     ];
 }

@@ -59,6 +59,10 @@ internal static class AccessRegistration
     public static TBuilder RequireRole<TBuilder>(this TBuilder endpoint, string role)
         where TBuilder : IEndpointConventionBuilder => endpoint.RequireAuthorization(role).WithMetadata(new RequiredRole(role));
 
+    /// <summary>The endpoint checks credentials of its own, which are no account's: they are no failed login.</summary>
+    public static TBuilder ChecksItself<TBuilder>(this TBuilder endpoint)
+        where TBuilder : IEndpointConventionBuilder => endpoint.AllowAnonymous().WithMetadata(OwnCredentials.Instance);
+
     /// <summary>Everybody may use the endpoint, as often as they like.</summary>
     public static TBuilder AllowEverybody<TBuilder>(this TBuilder endpoint)
         where TBuilder : IEndpointConventionBuilder => endpoint.AllowAnonymous().WithMetadata(Unlimited.Instance);

@@ -74,7 +74,7 @@ internal sealed class AccountAuthentication(AccountRegister register) : IAuthent
             return Open;
         }
 
-        if (_context.Request.Headers.Authorization is not [{ Length: > 0 and < MaxCredentials * 2 } header])
+        if (_context.GetEndpoint()?.Metadata.GetMetadata<OwnCredentials>() is not null || _context.Request.Headers.Authorization is not [{ Length: > 0 and < MaxCredentials * 2 } header])
         {
             return AuthenticateResult.NoResult();
         }
@@ -112,4 +112,10 @@ internal sealed class AccountAuthentication(AccountRegister register) : IAuthent
         int colon = pair.IndexOf(':', StringComparison.Ordinal);
         return colon < 0 ? default : await register.CheckPasswordAsync(pair[..colon], pair[(colon + 1)..], AddressOf(_context), _context.RequestAborted);
     }
+}
+
+/// <summary>Marks an endpoint whose Authorization header is not for accounts.</summary>
+internal sealed class OwnCredentials
+{
+    public static readonly OwnCredentials Instance = new();
 }

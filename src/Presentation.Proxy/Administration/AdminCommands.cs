@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using System.Net;
 using System.Net.Http.Headers;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
@@ -88,7 +89,10 @@ internal static class AdminCommands
             byte[] body = await answer.Content.ReadAsByteArrayAsync(cancellationToken);
             if (!answer.IsSuccessStatusCode)
             {
-                string detail = answer.Content.Headers.ContentType?.MediaType == Problem.MediaType
+                // The proxy's own words are for workers.
+                string detail = answer.StatusCode == HttpStatusCode.Unauthorized
+                    ? $"this proxy {(request.Headers.Authorization is null ? "wants a login" : "does not know this login")}: name an account with the role admin with --login NAME:PASSWORD or --login TOKEN, or in STARLIGHT_PROXY_LOGIN"
+                    : answer.Content.Headers.ContentType?.MediaType == Problem.MediaType
                     ? JsonSerializer.Deserialize(body, ProxyJson.Default.Problem)!.Detail
                     : $"{proxy} answered {(int)answer.StatusCode}: is it a Starlight proxy?";
                 await error.WriteLineAsync($"starlight-proxy: {detail}");

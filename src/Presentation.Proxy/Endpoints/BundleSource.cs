@@ -18,11 +18,32 @@ internal sealed class BundleSource(ContentStore contents, ContentSupply supply)
 
     private readonly BuildMemory _memory = new();
 
-    public async Task WriteAsync(Stream output, DeltaBundle delta, CancellationToken cancellationToken)
+    public Task WriteAsync(Stream output, DeltaBundle delta, CancellationToken cancellationToken) => WriteAsync(output, delta, static _ => ValueTask.CompletedTask, _memory, cancellationToken);
+
+    /// <summary>The same for nobody in particular: one at a time, and behind the others. It does not take from their memory, because it would keep it while it waits for its turns.</summary>
+    /// <param name="output">Gets the bundle.</param>
+    /// <param name="delta">The bundle.</param>
+    /// <param name="turn">Awaited before each content.</param>
+    /// <param name="cancellationToken">Stops writing.</param>
+    public Task WriteAheadAsync(Stream output, DeltaBundle delta, Func<CancellationToken, ValueTask> turn, CancellationToken cancellationToken) =>
+        WriteAsync(output, delta, turn, memory: null, cancellationToken);
+
+    private async Task WriteAsync(Stream output, DeltaBundle delta, Func<CancellationToken, ValueTask> turn, BuildMemory? memory, CancellationToken cancellationToken)
     {
         await using ContentReservation reservation = supply.Reserve(delta.Manifests, delta.Reads);
         await BundleWriter.WriteAsync(
-            output, delta.Units, delta.Plan, (content, token) => OpenAsync(reservation, content, token), BundleWriter.DefaultLevel, contents.ScratchDirectory, _memory, cancellationToken);
+            output,
+            delta.Units,
+            delta.Plan,
+            async (content, token) =>
+            {
+                await turn(token);
+                return await OpenAsync(reservation, content, token);
+            },
+            BundleWriter.DefaultLevel,
+            contents.ScratchDirectory,
+            memory,
+            cancellationToken);
     }
 
     private async ValueTask<Stream> OpenAsync(ContentReservation reservation, ContentRef content, CancellationToken cancellationToken)

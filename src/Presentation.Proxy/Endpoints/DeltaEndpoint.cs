@@ -8,11 +8,13 @@ using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.Logging;
 using Microsoft.Net.Http.Headers;
 using Starlight.Application.Delta;
+using Starlight.Application.Preparation;
 using Starlight.Application.Telemetry;
 using Starlight.Domain.Images;
 using Starlight.Domain.References;
 using Starlight.Domain.SharedKernel;
 using Starlight.Infrastructure.Contents;
+using Starlight.Infrastructure.Pacing;
 using Starlight.Presentation.Proxy.Access;
 using Starlight.Presentation.Proxy.Problems;
 using Starlight.Presentation.Proxy.Settings;
@@ -26,7 +28,7 @@ namespace Starlight.Presentation.Proxy.Endpoints;
 /// ever, so a worker that lost its connection goes on with Range and If-Range. While a bundle is being built its length is not known: it is then sent
 /// chunked, and a range of it waits until it is finished, which takes less time than sending it.
 /// </summary>
-internal sealed class DeltaEndpoint(IMediator mediator, RegistryNames registries, BundleCache bundles, BundleSource source, ILogger<DeltaEndpoint> logger)
+internal sealed class DeltaEndpoint(IMediator mediator, RegistryNames registries, BundleCache bundles, BundleSource source, WorkerVersions versions, BackgroundPace pace, ILogger<DeltaEndpoint> logger)
 {
     public const string MediaType = "application/vnd.starlight.delta-bundle.v2";
     public const string ImageDigestHeader = "Starlight-Image-Digest";
@@ -41,6 +43,8 @@ internal sealed class DeltaEndpoint(IMediator mediator, RegistryNames registries
     /// <summary>1. read the request; 2. plan; 3. describe; 4. answer what needs no body; 5. send the finished file or follow the growing one.</summary>
     private async Task HandleAsync(HttpContext context)
     {
+        using IDisposable serving = pace.EnterForeground();
+
         // 1.
         Result<GetDeltaQuery> query = Parse(context.Request, AccountAuthentication.Of(context));
         if (!query.IsSuccess)
@@ -89,6 +93,12 @@ internal sealed class DeltaEndpoint(IMediator mediator, RegistryNames registries
             using CachedBundle? present = bundles.TryOpen(delta.Identity);
             context.Response.ContentLength = present?.Length;
             return;
+        }
+
+        if (!context.Request.Headers.ContainsKey(HeaderNames.Range))
+        {
+            // A range goes on with what was noted before.
+            versions.Note(query.Value, delta);
         }
 
         using CachedBundle bundle = bundles.OpenOrBuild(delta.Identity, (output, token) => source.WriteAsync(output, delta, token), delta.Manifests);

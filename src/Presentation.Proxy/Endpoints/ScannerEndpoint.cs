@@ -11,6 +11,7 @@ using Starlight.Application.Scanner;
 using Starlight.Domain.References;
 using Starlight.Domain.Scanning;
 using Starlight.Domain.SharedKernel;
+using Starlight.Presentation.Proxy.Access;
 using Starlight.Presentation.Proxy.Problems;
 using Starlight.Presentation.Proxy.Scanning;
 using Starlight.Presentation.Proxy.Settings;
@@ -39,13 +40,13 @@ internal sealed class ScannerEndpoint(IMediator mediator, WebhookReader reader, 
         // They have a secret of their own: registries have no account.
         if (isSetUp)
         {
-            routes.MapPost("/scanner", (HttpContext context, ScannerEndpoint endpoint) => endpoint.AcceptAsync(context)).AllowAnonymous();
-            routes.MapGet("/scanner/jobs", (HttpContext context, ScannerEndpoint endpoint) => endpoint.ListAsync(context)).AllowAnonymous();
+            routes.MapPost("/scanner", (HttpContext context, ScannerEndpoint endpoint) => endpoint.AcceptAsync(context)).ChecksItself();
+            routes.MapGet("/scanner/jobs", (HttpContext context, ScannerEndpoint endpoint) => endpoint.ListAsync(context)).ChecksItself();
         }
         else
         {
-            routes.MapPost("/scanner", (HttpContext context) => new ProblemResult(NotSetUp).ExecuteAsync(context)).AllowAnonymous();
-            routes.MapGet("/scanner/jobs", (HttpContext context) => new ProblemResult(NotSetUp).ExecuteAsync(context)).AllowAnonymous();
+            routes.MapPost("/scanner", (HttpContext context) => new ProblemResult(NotSetUp).ExecuteAsync(context)).ChecksItself();
+            routes.MapGet("/scanner/jobs", (HttpContext context) => new ProblemResult(NotSetUp).ExecuteAsync(context)).ChecksItself();
         }
     }
 

@@ -1,6 +1,5 @@
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
-using Starlight.Infrastructure.Pacing;
 using Starlight.Presentation.Proxy.Endpoints;
 using Starlight.Presentation.Proxy.Settings;
 
@@ -17,7 +16,6 @@ internal static class ScannerRegistration
             return services;
         }
 
-        services.AddBackgroundPace();
         services.AddSingleton(scanner);
         services.AddSingleton(scanner.ToOptions(settings.Registries));
         services.AddSingleton<WebhookReader>();
@@ -28,19 +26,8 @@ internal static class ScannerRegistration
         return services;
     }
 
-    /// <summary>Before the endpoints: jobs go slowly while a bundle is planned, built or sent.</summary>
     public static void UseScanner(this WebApplication app, ProxySettings settings)
     {
-        if (settings.Scanner is not null)
-        {
-            BackgroundPace pace = app.Services.GetRequiredService<BackgroundPace>();
-            app.Use(async (context, next) =>
-            {
-                using IDisposable? serving = context.Request.Path.StartsWithSegments("/starlight/delta", StringComparison.Ordinal) ? pace.EnterForeground() : null;
-                await next(context);
-            });
-        }
-
         ScannerEndpoint.Map(app, isSetUp: settings.Scanner is not null);
     }
 }

@@ -18,6 +18,9 @@ internal sealed record ProxySettings
     /// <summary>Half of the disk: bundles, the catalog and others need room, too.</summary>
     public const string DefaultStoreLimit = "50%";
 
+    /// <summary>Of the versions that most workers have. A fleet that is being updated has two or three.</summary>
+    public const int DefaultPreparedBundles = 3;
+
     /// <summary>A week: fleets update within it, and updates are made from what workers have.</summary>
     public const int DefaultGarbageGraceHours = 7 * 24;
 
@@ -45,6 +48,9 @@ internal sealed record ProxySettings
 
     /// <summary>Bytes that contents may take on disk.</summary>
     public required long StoreLimitBytes { get; init; }
+
+    /// <summary>Bundles built for a notified image before workers ask for them; 0: none.</summary>
+    public required int PreparedBundles { get; init; }
 
     /// <summary>How long images that no tag names and nobody asks for are kept.</summary>
     public required TimeSpan GarbageGrace { get; init; }

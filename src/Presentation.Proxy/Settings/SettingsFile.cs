@@ -27,6 +27,7 @@ internal sealed record SettingsFile
         ["gc_grace_hours"] = static (file, value) => file with { GarbageGraceHours = Number(value) },
         ["store_limit"] = static (file, value) => file with { StoreLimit = Text(value) },
         ["bundle_cache_mb"] = static (file, value) => file with { BundleCacheMegabytes = Number(value) },
+        ["prepare_bundles"] = static (file, value) => file with { PreparedBundles = Number(value) },
         ["accounts"] = static (file, value) => file with { Accounts = Text(value) },
         ["tls_certificate"] = static (file, value) => file with { TlsCertificate = Text(value) },
         ["tls_key"] = static (file, value) => file with { TlsKey = Text(value) },
@@ -60,6 +61,8 @@ internal sealed record SettingsFile
     public int? BundleCacheMegabytes { get; private init; }
 
     public string? StoreLimit { get; private init; }
+
+    public int? PreparedBundles { get; private init; }
 
     public int? GarbageGraceHours { get; private init; }
 

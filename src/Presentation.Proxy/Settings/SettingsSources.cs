@@ -64,6 +64,7 @@ internal static class SettingsSources
             BundleCacheBytes = (long)megabytes << 20,
             GarbageGrace = TimeSpan.FromHours(AtLeast(0, "gc_grace_hours", file.GarbageGraceHours ?? ProxySettings.DefaultGarbageGraceHours)),
             StoreLimitBytes = StoreLimit.Parse(flags.StoreLimit ?? Variable("STARLIGHT_STORE_LIMIT") ?? file.StoreLimit ?? ProxySettings.DefaultStoreLimit, dataDirectory),
+            PreparedBundles = AtLeast(0, "prepare_bundles", file.PreparedBundles ?? ProxySettings.DefaultPreparedBundles),
             AccountsPath = AccountsPath(flags, file, environment),
             Tls = Tls(flags.TlsCertificate ?? Variable("STARLIGHT_TLS_CERT") ?? file.TlsCertificate, flags.TlsKey ?? Variable("STARLIGHT_TLS_KEY") ?? file.TlsKey),
             Limits = new ClientLimits(

@@ -64,6 +64,32 @@ public sealed class BundleCacheTests : IDisposable
     }
 
     [Fact]
+    public async Task PrepareAsync_BuildsWhatNobodyHasAskedFor_AndKnowsWhenSomebodyDoes()
+    {
+        await using BundleCache cache = Open();
+        TaskCompletionSource proceed = new();
+        Task<bool> prepared = cache.PrepareAsync("a", BuildAsync, []);
+        (await cache.PrepareAsync("a", BuildAsync, [])).ShouldBeFalse("it is being built");
+        prepared.IsCompleted.ShouldBeFalse();
+
+        using CachedBundle bundle = cache.TryOpen("a")!;
+        proceed.SetResult();
+
+        (await ReadAsync(bundle).WaitAsync(Deadline)).ShouldBe([1], "it was wanted when it went on");
+        (await prepared.WaitAsync(Deadline)).ShouldBeTrue();
+        (await cache.PrepareAsync("a", BuildAsync, [])).ShouldBeFalse("it is there");
+        (await cache.PrepareAsync("b", BuildAsync, [])).ShouldBeTrue();
+        (await ReadAsync(cache.TryOpen("b")!)).ShouldBe([0]);
+        (await cache.PrepareAsync("c", (_, _, _) => throw new IOException("no luck"), [])).ShouldBeFalse();
+
+        async Task BuildAsync(Stream output, Func<bool> isWanted, CancellationToken token)
+        {
+            await proceed.Task;
+            await output.WriteAsync(new[] { (byte)(isWanted() ? 1 : 0) }, token);
+        }
+    }
+
+    [Fact]
     public async Task OpenOrBuild_WhenEveryReaderLeaves_TheBuildGoesOn()
     {
         await using BundleCache cache = Open();

@@ -120,6 +120,68 @@ public sealed class AccessTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Notify_OfWhatOnlyAnotherRepositoryHas_IsRefused()
+    {
+        ImagePusher secret = new(_registry.Host, "secret/app");
+        await secret.ImageAsync("1", [ProxyFixture.Layer(1)]);
+        string hidden = await NotifyAsync("secret/app:1");
+        ImagePusher own = new(_registry.Host, "team/app");
+
+        // an index that lists a manifest of another repository
+        Pushed image = await own.ImageAsync(null, [ProxyFixture.Layer(1)]);
+        image.Digest.ToString().ShouldBe(hidden);
+        await own.IndexAsync("index", image.ToDescriptor("linux/amd64"));
+        await own.DeleteAsync($"manifests/{hidden}");
+        await ShouldNotBeNotifiedAsync("index");
+
+        // a manifest that names a layer of another repository, alone and under one of its own
+        await own.ImageAsync("known", [ProxyFixture.Layer(1)]);
+        await own.ImageAsync("new", [ProxyFixture.Layer(1), ProxyFixture.Layer(2)]);
+        await own.DeleteAsync($"blobs/{ImagePusher.BlobOf(ProxyFixture.Layer(1))}");
+        await ShouldNotBeNotifiedAsync("known");
+        await ShouldNotBeNotifiedAsync("new");
+        using HttpResponseMessage byDigest = await SendAsync(HttpMethod.Get, $"/starlight/delta?platform=linux/amd64&to={_registry.Host}/team/app@{hidden}", "Basic team:secret");
+        (await RunningProxy.ProblemAsync(byDigest)).Code.ShouldBe("Image.NotIndexed");
+
+        // it has it after all
+        await own.ImageAsync("known", [ProxyFixture.Layer(1)]);
+        await NotifyAsync("team/app:known");
+
+        async Task ShouldNotBeNotifiedAsync(string tag)
+        {
+            using HttpResponseMessage notified = await SendAsync(HttpMethod.Post, $"/starlight/notify?ref={_registry.Host}/team/app:{tag}", "Basic team:secret");
+            (await RunningProxy.ProblemAsync(notified)).Status.ShouldBe(404);
+            using HttpResponseMessage stolen = await SendAsync(HttpMethod.Get, $"/starlight/delta?platform=linux/amd64&to={_registry.Host}/team/app:{tag}", "Basic team:secret");
+            (await RunningProxy.ProblemAsync(stolen)).Code.ShouldBe("Image.NotIndexed");
+        }
+    }
+
+    [Fact]
+    public async Task Notify_OfLayersThatAnotherRegistryBrought_ReadsThemBeforeItIsBelieved()
+    {
+        await using RegistryServer other = await RegistryServer.StartAsync();
+        ImagePusher secret = new(_registry.Host, "secret/app");
+        await secret.ImageAsync("1", [ProxyFixture.Layer(1)]);
+        await NotifyAsync("secret/app:1");
+        ImagePusher elsewhere = new(other.Host, "team/app");
+        Pushed image = await elsewhere.ImageAsync("1", [ProxyFixture.Layer(1)]);
+        string blob = ImagePusher.BlobOf(ProxyFixture.Layer(1)).Hex;
+        string data = Path.Combine(other.StorageDirectory, "docker/registry/v2/blobs/sha256", blob[..2], blob, "data");
+
+        // a registry of one's own says that it has whatever one likes
+        byte[] bytes = await File.ReadAllBytesAsync(data);
+        bytes[^100] ^= 1;
+        await File.WriteAllBytesAsync(data, bytes);
+        using HttpResponseMessage pretended = await SendAsync(HttpMethod.Post, $"/starlight/notify?ref={other.Host}/team/app:1", "Bearer " + Token);
+        (await RunningProxy.ProblemAsync(pretended)).Code.ShouldBe("Registry.BlobMismatch");
+
+        bytes[^100] ^= 1;
+        await File.WriteAllBytesAsync(data, bytes);
+        using HttpResponseMessage true1 = await SendAsync(HttpMethod.Post, $"/starlight/notify?ref={other.Host}/team/app:1", "Bearer " + Token);
+        true1.StatusCode.ShouldBe(HttpStatusCode.OK);
+    }
+
+    [Fact]
     public async Task Accounts_WhenTheFileChanges_ChangeWithoutARestart()
     {
         (await StatusAsync("Basic edge:secret")).ShouldBe(404);

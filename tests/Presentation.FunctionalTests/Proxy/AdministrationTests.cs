@@ -1,5 +1,8 @@
+using System.Globalization;
 using System.Text.Json.Nodes;
 using Starlight.Domain.Content;
+using Starlight.Presentation.Proxy.Access;
+using Starlight.Presentation.Proxy.Settings;
 using Starlight.TestKit;
 
 namespace Starlight.Presentation.FunctionalTests.Proxy;
@@ -22,8 +25,17 @@ public sealed class AdministrationTests(ProxyFixture fixture) : IClassFixture<Pr
         await DeleteAsync(proxy, $"{name}:gone");
 
         JsonNode early = await AnswerAsync(await proxy.Http.PostAsync("/starlight/admin/gc", null));
-        await Probe.UntilAsync(async () => (int)(await AnswerAsync(await proxy.Http.PostAsync("/starlight/admin/gc?grace=0", null)))["contents"]! == 0, "nothing is left to collect");
+
+        // Times of use are whole seconds: what was used in this one goes in the next.
         JsonNode statistics = await AnswerAsync(await proxy.Http.GetAsync("/starlight/admin/stats"));
+        await Probe.UntilAsync(
+            async () =>
+            {
+                await AnswerAsync(await proxy.Http.PostAsync("/starlight/admin/gc?grace=0", null));
+                statistics = await AnswerAsync(await proxy.Http.GetAsync("/starlight/admin/stats"));
+                return (int)statistics["contents"]! <= 2;
+            },
+            "the contents of both images are collected");
         string[] bundles = [.. Directory.GetFiles(Path.Combine(proxy.DataDirectory, "bundles")).Where(f => !f.EndsWith(".images", StringComparison.Ordinal))];
 
         ((int)early["contents"]!).ShouldBe(0, "everything was used within the grace period");
@@ -90,6 +102,54 @@ public sealed class AdministrationTests(ProxyFixture fixture) : IClassFixture<Pr
         missing.ErrorOutput.ShouldStartWith("starlight-proxy: ");
         missing.ErrorOutput.ShouldContain("is not indexed");
         elsewhere.ErrorOutput.ShouldContain("cannot be asked");
+    }
+
+    /// <summary>In a network namespace with an address that is not loopback's.</summary>
+    [Theory]
+    [InlineData("127.0.0.1", true)]
+    [InlineData("192.0.2.1", false)]
+    public async Task Commands_WithoutAccounts_AreServedToThisMachineOnly(string address, bool served)
+    {
+        using ScratchDirectory data = new();
+        await using ServerProgram proxy = await ServerProgram.StartAsync(
+            ["unshare", "--net", "sh", "-c", "ip link set lo up && ip address add 192.0.2.1/32 dev lo && exec \"$@\"", "sh", .. StarlightProgram.Proxy, "--port", "8090", "--data-dir", data.Path],
+            line => line.Contains(" listens on http", StringComparison.Ordinal),
+            TimeSpan.FromSeconds(60));
+
+        ProcessOutcome outcome = await ProcessRunner.RunAsync(
+            "nsenter", ["--net", "--target", proxy.Pid.ToString(CultureInfo.InvariantCulture), .. StarlightProgram.Proxy, "stats", "--url", $"http://{address}:8090"]);
+
+        outcome.ExitCode.ShouldBe(served ? 0 : 1, outcome.ErrorOutput);
+        if (!served)
+        {
+            outcome.ErrorOutput.ShouldContain("make an account with the role admin");
+        }
+    }
+
+    [Theory]
+    [InlineData("root:secret", 0, "contents")]
+    [InlineData("slp_token-of-root", 0, "contents")]
+    [InlineData("edge:secret", 1, "does not have the role 'admin'")]
+    [InlineData("root:wrong", 1, "does not know this login: name an account with the role admin with --login")]
+    [InlineData(null, 1, "wants a login")]
+    public async Task Commands_WithAccounts_NeedTheRoleAdmin(string? login, int exitCode, string says)
+    {
+        using ScratchDirectory directory = new();
+        new AccountsFile
+        {
+            Accounts =
+            [
+                new AccountEntry { Name = "root", Roles = [Roles.Admin], Password = PasswordHash.Create("secret", 10_000).ToString() },
+                new AccountEntry { Name = "token", Roles = [Roles.Admin], Token = AccessToken.DigestOf("slp_token-of-root") },
+                new AccountEntry { Name = "edge", Roles = [Roles.Pull], Password = PasswordHash.Create("secret", 10_000).ToString() },
+            ],
+        }.Write(directory["accounts"]);
+        await using RunningProxy proxy = await RunningProxy.StartAsync(new CommandLineSettings { Accounts = directory["accounts"] });
+
+        ProcessOutcome outcome = await CommandAsync(["stats", "--url", proxy.Address.ToString(), .. login is null ? Array.Empty<string>() : ["--login", login]]);
+
+        outcome.ExitCode.ShouldBe(exitCode);
+        (outcome.Output + outcome.ErrorOutput).ShouldContain(says);
     }
 
     private async Task<ProcessOutcome> CommandAsync(params string[] arguments)

@@ -29,6 +29,7 @@ public sealed class ObservabilityTests(ProxyFixture fixture) : IClassFixture<Pro
         (await GrowthAsync("starlight_bundle_build_duration_seconds_count")).ShouldBeGreaterThanOrEqualTo(1);
         (await GrowthAsync("starlight_index_duration_seconds_count{result=\"indexed\"}")).ShouldBeGreaterThanOrEqualTo(1);
         (await GrowthAsync("starlight_index_content_bytes_total")).ShouldBeGreaterThan(3_000_000);
+        (await GrowthAsync("starlight_store_bytes")).ShouldBeGreaterThan(3_000_000);
         (await GrowthAsync("starlight_stream_sent_bytes_total")).ShouldBeGreaterThanOrEqualTo(2 * bundle.Length);
         (await MetricsAsync())["dotnet_process_memory_working_set_bytes"].ShouldBeGreaterThan(1 << 20);
 

@@ -11,6 +11,9 @@ namespace Starlight.Presentation.FunctionalTests.Proxy;
 /// <summary>The composed proxy on a port of its own, reached by HTTP only.</summary>
 public sealed class RunningProxy : IAsyncDisposable
 {
+    /// <summary>Reads from the registry and builds only what it is asked for.</summary>
+    internal const string Quiet = """{ "prepare_bundles": 0 }""";
+
     private readonly ScratchDirectory _data = new();
     private readonly ScratchDirectory _config = new();
     private WebApplication? _app;
@@ -25,11 +28,11 @@ public sealed class RunningProxy : IAsyncDisposable
     internal CommandLineSettings Flags { get; set; } = new();
 
     /// <summary>The configuration file's content; taken at each start.</summary>
-    internal string Config { get; set; } = "{}";
+    internal string Config { get; set; } = Quiet;
 
     public static Task<RunningProxy> StartAsync(string? storeLimit = null, string? database = null) => StartAsync(new CommandLineSettings { StoreLimit = storeLimit, Database = database });
 
-    internal static async Task<RunningProxy> StartAsync(CommandLineSettings flags, string config = "{}")
+    internal static async Task<RunningProxy> StartAsync(CommandLineSettings flags, string config = Quiet)
     {
         RunningProxy proxy = new() { Flags = flags, Config = config };
         await proxy.RestartAsync();

@@ -74,6 +74,39 @@ public sealed class SettingsTests : IDisposable
         SettingsSources.Resolve(new CommandLineSettings { Config = Write("\uFEFF{\"port\": 1}") }, _ => null).Port.ShouldBe(1);
 
     [Theory]
+    [InlineData("200GB", 200_000_000_000)]
+    [InlineData("1.5 GiB", 1_610_612_736)]
+    [InlineData("8mb", 8_000_000)]
+    [InlineData("1048576", 1_048_576)]
+    [InlineData("none", long.MaxValue)]
+    public void Resolve_OfAStoreLimit_KnowsItsUnits(string limit, long bytes) =>
+        SettingsSources.Resolve(new CommandLineSettings { Config = Write("{}"), StoreLimit = limit }, _ => null).StoreLimitBytes.ShouldBe(bytes);
+
+    [Fact]
+    public void Resolve_OfAStoreLimitInPercent_IsThatMuchOfTheDisk()
+    {
+        long whole = Limit("100%");
+
+        whole.ShouldBe(new DriveInfo(_directory.Path).TotalSize);
+        ((double)Limit("25.5%")).ShouldBe(whole * 0.255, tolerance: 1);
+
+        long Limit(string limit) => SettingsSources.Resolve(new CommandLineSettings { Config = Write("{}"), DataDirectory = _directory["not/yet"], StoreLimit = limit }, _ => null).StoreLimitBytes;
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("much")]
+    [InlineData("0%")]
+    [InlineData("101%")]
+    [InlineData("-1GB")]
+    [InlineData("1KB")]
+    [InlineData("1e9GB")]
+    [InlineData("99999999TB")]
+    [InlineData("NaN%")]
+    public void Resolve_OfAStoreLimitThatIsNone_SaysHowToWriteIt(string limit) =>
+        Should.Throw<FailureException>(() => SettingsSources.Resolve(new CommandLineSettings { Config = Write("{}"), StoreLimit = limit }, _ => null)).Message.ShouldContain("(200GB)");
+
+    [Theory]
     [InlineData("""{"prot": 1}""", "'prot'")]
     [InlineData("""{"port": "8090"}""", "'port' must be a whole number")]
     [InlineData("""{"port": 70000}""", "'70000' is not a port")]
@@ -81,6 +114,7 @@ public sealed class SettingsTests : IDisposable
     [InlineData("""{"default_registry": "a b"}""", "'a b' is not a registry")]
     [InlineData("""{"default_registry_alias": "x"}""", "must be a list")]
     [InlineData("""{"bundle_cache_mb": 0}""", "at least 1")]
+    [InlineData("""{"prepare_bundles": -1}""", "at least 0")]
     [InlineData("""{"tls_key": "key.pem"}""", "both a certificate and its key")]
     [InlineData("""{"log_format": "xml"}""", "'xml' is not a log format")]
     [InlineData("""{"rate_limit": -1}""", "'rate_limit' must be at least 0")]

@@ -11,7 +11,7 @@ namespace Starlight.Presentation.FunctionalTests.Snapshots;
 /// <summary>The snapshotter behind a real containerd, as a proxy plugin.</summary>
 public sealed class ContainerdTests : IAsyncLifetime
 {
-    private const string Name = "starlight";
+    private const string Name = ContainerdServer.SnapshotterName;
     private const string Reference = "containerd.io/snapshot.ref";
     private const string Image = "docker.io/test/tiny:1";
 
@@ -21,7 +21,8 @@ public sealed class ContainerdTests : IAsyncLifetime
     public async Task InitializeAsync()
     {
         _snapshotter = await SnapshotterUnderTest.StartAsync();
-        _containerd = await ContainerdServer.StartAsync(new ContainerdServerOptions { SnapshotterAddress = _snapshotter.SocketPath, SnapshotterName = Name });
+        _containerd = await ContainerdServer.StartAsync(new ContainerdServerOptions { SnapshotterAddress = _snapshotter.SocketPath });
+        await _containerd.ReachSnapshotterAsync();
     }
 
     public async Task DisposeAsync()
@@ -38,13 +39,7 @@ public sealed class ContainerdTests : IAsyncLifetime
         mounts.ShouldStartWith("mount -t bind ");
         await SnapshotsAsync("commit", "base", "base-a");
         await SnapshotsAsync("prepare", "top", "base");
-
-        // ctr makes views without anything that keeps containerd from collecting them
-        await EventuallyAsync(async () =>
-        {
-            await _containerd.Ctr("snapshots", "--snapshotter", Name, "view", "look", "base");
-            return (await _containerd.Ctr("snapshots", "--snapshotter", Name, "label", "look", "containerd.io/gc.root=test")).ExitCode == 0;
-        });
+        await SnapshotsAsync("view", "look", "base");
         await SnapshotsAsync("label", "base", "color=blue");
         await SnapshotsAsync("usage", "base", "top");
 
@@ -69,7 +64,7 @@ public sealed class ContainerdTests : IAsyncLifetime
         IReadOnlyList<string> diffIds = TinyImage.Write(archive, Image, "mkdir etc; echo one > etc/version; echo gone > gone", "mkdir etc; echo two > etc/version; mknod .wh.gone c 0 0 || true; rm -f .wh.gone; touch .wh.gone");
 
         (await _containerd.Ctr("images", "import", "--snapshotter", Name, archive)).Succeeded();
-        string output = (await _containerd.Ctr("run", "--rm", "--snapshotter", Name, Image, "c1", "/bin/sh", "-c", "cat /etc/version; ls /; echo written > /etc/written; cat /etc/written")).Succeeded();
+        string output = await OutputAsync(logging => ["run", "--rm", .. logging, "--snapshotter", Name, Image, "c1", "/bin/sh", "-c", "cat /etc/version; ls /; echo written > /etc/written; cat /etc/written"]);
 
         output.ShouldStartWith("two\n");
         output.ShouldEndWith("written\n");
@@ -92,16 +87,9 @@ public sealed class ContainerdTests : IAsyncLifetime
         (await _containerd.Ctr("containers", "create", "--snapshotter", Name, Image, "c1", "/bin/cat", "/x")).Succeeded();
 
         await _snapshotter.RestartAsync();
+        await _containerd.ReachSnapshotterAsync();
 
-        // containerd's connection to a proxy plugin comes back with a pause of up to 3 s (services/server/server.go); until then it answers UNAVAILABLE at once.
-        ProcessOutcome started = await _containerd.Ctr("tasks", "start", "c1");
-        await EventuallyAsync(async () =>
-        {
-            bool unavailable = started.ErrorOutput.Contains("connection refused", StringComparison.Ordinal);
-            started = unavailable ? await _containerd.Ctr("tasks", "start", "c1") : started;
-            return !unavailable;
-        });
-        started.Succeeded().ShouldBe("x\n");
+        (await OutputAsync(logging => ["tasks", "start", .. logging, "c1"])).ShouldBe("x\n");
         (await _containerd.Ctr("containers", "rm", "c1")).Succeeded();
     }
 
@@ -150,6 +138,12 @@ public sealed class ContainerdTests : IAsyncLifetime
     }
 
     private async Task<string> SnapshotsAsync(params string[] arguments) => (await _containerd.Ctr(["snapshots", "--snapshotter", Name, .. arguments])).Succeeded();
+
+    private async Task<string> OutputAsync(Func<string[], string[]> arguments)
+    {
+        using LoggedCtr ctr = new(Path.Combine(_snapshotter.Work, "output"), logging => _containerd.StartCtr(arguments(logging)));
+        return (await ctr.WaitAsync(TimeSpan.FromMinutes(1))).Succeeded();
+    }
 
     private static async Task EventuallyAsync(Func<Task<bool>> condition)
     {

@@ -16,10 +16,13 @@ public interface IImageCatalog
     /// <summary>The repositories that an image was notified from, the latest first. None for an image that is not known.</summary>
     Task<IReadOnlyList<ImageOrigin>> FindOriginsAsync(Digest manifest, CancellationToken cancellationToken);
 
+    /// <summary>Those of the layers that were read in the registry, or in the one repository of it, or belong to an image that was notified from there.</summary>
+    Task<IReadOnlySet<Digest>> FindLayersFromAsync(IReadOnlyCollection<Digest> layers, string registry, string? repository, CancellationToken cancellationToken);
+
     /// <summary>
-    /// Stores what was found out about a layer, which is true whatever image lists it. A layer that is stored already stays as it is.
+    /// Stores what was found out about a layer, which is true whatever image lists it, and where it was read. A layer that is stored already stays as it is.
     /// </summary>
-    Task RecordLayerAsync(IndexedLayer layer, CancellationToken cancellationToken);
+    Task RecordLayerAsync(IndexedLayer layer, ImageOrigin origin, CancellationToken cancellationToken);
 
     /// <summary>
     /// Stores everything of <paramref name="notification"/> in one transaction and lets the tag stand for its images. What is stored

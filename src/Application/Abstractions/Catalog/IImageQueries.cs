@@ -26,4 +26,7 @@ public interface IImageQueries
 
     /// <summary>The repositories, as <c>registry/repository</c>, that the image was ever notified in, by tag or digest.</summary>
     Task<IReadOnlyList<string>> FindRepositoriesAsync(Digest manifest, CancellationToken cancellationToken);
+
+    /// <summary>Images that were notified in the repository and have been wanted since, the one wanted last first.</summary>
+    Task<IReadOnlyList<(Digest Manifest, Platform Platform)>> FindLastUsedAsync(string registry, string repository, int count, CancellationToken cancellationToken);
 }

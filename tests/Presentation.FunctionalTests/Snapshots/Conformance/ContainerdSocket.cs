@@ -30,21 +30,19 @@ internal sealed class ContainerdSocket : ConformanceTarget
     public static async Task<ConformanceTarget> StartAsync(bool isOverlayfs)
     {
         SnapshotterUnderTest snapshotter = await SnapshotterUnderTest.StartAsync();
-        return new ContainerdSocket(snapshotter, await ContainerdServer.StartAsync(new ContainerdServerOptions { SnapshotterAddress = snapshotter.SocketPath }), isOverlayfs);
+        ContainerdServer containerd = await ContainerdServer.StartAsync(new ContainerdServerOptions { SnapshotterAddress = snapshotter.SocketPath });
+        await containerd.ReachSnapshotterAsync();
+        return new ContainerdSocket(snapshotter, containerd, isOverlayfs);
     }
 
     public override async Task CloseTwiceAndReopenAsync()
     {
         await _containerd.RestartAsync();
         await _containerd.RestartAsync();
+        await _containerd.ReachSnapshotterAsync();
     }
 
-    /// <summary>containerd removes from a snapshotter what its garbage collection has freed; one that a client can wait for comes with the removal of a lease.</summary>
-    public override async Task CollectAsync()
-    {
-        string lease = (await _containerd.Ctr("--namespace", Namespace, "leases", "create")).Succeeded().Trim();
-        (await _containerd.Ctr("--namespace", Namespace, "leases", "delete", "--sync", lease)).Succeeded();
-    }
+    public override Task CollectAsync() => _containerd.CollectAsync();
 
     public override async ValueTask DisposeAsync()
     {
