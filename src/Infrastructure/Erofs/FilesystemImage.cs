@@ -56,6 +56,8 @@ public sealed class FilesystemImage
                 if (!parents.TryPop(out (ErofsNameCursor Directory, PathHash Path) parent))
                 {
                     visits.CheckComplete();
+                    contents.TrimExcess();
+                    names.TrimExcess();
                     return (contents.AsReadOnly(), names.AsReadOnly());
                 }
 
