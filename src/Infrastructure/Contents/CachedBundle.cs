@@ -74,7 +74,7 @@ public sealed class CachedBundle : IDisposable
 
     public void Dispose() => _file.Dispose();
 
-    internal static CachedBundle Growing(GrowingFile file) => new(Open(file.Path), file, length: null);
+    internal static CachedBundle Growing(GrowingFile file) => new(Open(file.Path), file, file.FinishedLength);
 
     /// <exception cref="InvalidDataException">The file does not have <paramref name="length"/> bytes.</exception>
     internal static CachedBundle Finished(string path, long length)

@@ -45,7 +45,7 @@ public sealed class ContentStore : IContentStore, IDisposable
             Directory.CreateDirectory(root);
             _lock = new FileStream(Path.Combine(root, "lock"), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
         }
-        catch (Exception e) when (e is UnauthorizedAccessException or IOException && !File.Exists(Path.Combine(root, "lock")))
+        catch (Exception e) when (e is UnauthorizedAccessException || (e is IOException && !File.Exists(Path.Combine(root, "lock"))))
         {
             throw new FailureException(new Error("Contents.Unusable", $"the data directory cannot be used: {e.Message}", ErrorKind.FailedPrecondition), e);
         }
@@ -124,23 +124,32 @@ public sealed class ContentStore : IContentStore, IDisposable
         }
         catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
         {
+            _inventory.Remove(content);
             return null;
         }
 
-        using Stream stream = new ZstdDecompressionStream(file);
-        byte[] buffer = new byte[maxLength];
-        for (long skip = offset; skip > 0;)
+        try
         {
-            int skipped = stream.Read(buffer, 0, (int)Math.Min(skip, buffer.Length));
-            if (skipped == 0)
+            using Stream stream = new ZstdDecompressionStream(file);
+            byte[] buffer = new byte[maxLength];
+            for (long skip = offset; skip > 0;)
             {
-                return ReadOnlyMemory<byte>.Empty;
+                int skipped = stream.Read(buffer, 0, (int)Math.Min(skip, buffer.Length));
+                if (skipped == 0)
+                {
+                    return ReadOnlyMemory<byte>.Empty;
+                }
+
+                skip -= skipped;
             }
 
-            skip -= skipped;
+            return buffer.AsMemory(0, stream.ReadAtLeast(buffer, maxLength, throwOnEndOfStream: false));
         }
-
-        return buffer.AsMemory(0, stream.ReadAtLeast(buffer, maxLength, throwOnEndOfStream: false));
+        catch (FailureException e) when (e.Error.Kind == ErrorKind.DataCorrupt)
+        {
+            Discard(content, e);
+            return null;
+        }
     }
 
     public Task FlushAsync(CancellationToken cancellationToken) => Task.Run(

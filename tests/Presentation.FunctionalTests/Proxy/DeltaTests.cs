@@ -40,7 +40,11 @@ public sealed class DeltaTests(ProxyFixture fixture) : IClassFixture<ProxyFixtur
         HttpResponseMessage first = await fixture.Proxy.Http.GetAsync(path);
         byte[] bytes = await first.Content.ReadAsByteArrayAsync();
 
-        Directory.Delete(Path.Combine(fixture.Proxy.DataDirectory, "bundles"), recursive: true);
+        foreach (string file in await fixture.Proxy.BundleFilesAsync())
+        {
+            File.Delete(file);
+        }
+
         await fixture.Proxy.RestartAsync();
         HttpResponseMessage second = await fixture.Proxy.Http.GetAsync(path);
 
@@ -201,7 +205,7 @@ public sealed class DeltaTests(ProxyFixture fixture) : IClassFixture<ProxyFixtur
         byte[][] bundles = await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => fixture.Proxy.DeltaAsync($"to={name}:v1")));
 
         bundles.Select(ProxyFixture.Hex).Distinct().ShouldHaveSingleItem();
-        Directory.GetFiles(Path.Combine(fixture.Proxy.DataDirectory, "bundles"), "*.partial").ShouldBeEmpty();
+        await fixture.Proxy.BundleFilesAsync();
     }
 
     [Fact]
