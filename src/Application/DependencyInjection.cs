@@ -2,8 +2,11 @@ using FluentValidation;
 using MediatR;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Logging;
 using Starlight.Application.Abstractions.Catalog;
+using Starlight.Application.Abstractions.Proxies;
 using Starlight.Application.Abstractions.Snapshots;
+using Starlight.Application.Abstractions.Worker;
 using Starlight.Application.Behaviours;
 using Starlight.Application.Delta;
 using Starlight.Application.Indexing;
@@ -13,6 +16,7 @@ using Starlight.Application.OnDemand;
 using Starlight.Application.Preparation;
 using Starlight.Application.Pull;
 using Starlight.Application.Refill;
+using Starlight.Application.Report;
 
 namespace Starlight.Application;
 
@@ -59,9 +63,11 @@ public static class DependencyInjection
         AddDeferredSingleton<PlannedDeltas>(services);
         AddDeferredSingleton<KnownNames>(services);
         AddDeferredSingleton<ImageUse>(services);
+        AddDeferredSingleton<LearnedOrders>(services);
         AddDeferredSingleton<ImageRegistrar>(services);
         AddDeferredSingleton<ImageFetch>(services);
-        AddDeferredSingleton<SurplusChains>(services);
+        services.AddSingleton(provider => new ChainFetch(
+            provider.GetRequiredService<IWorkerImages>(), provider.GetRequiredService<IProxyProfiles>(), provider.GetRequiredService<ImageFetch>(), provider.GetRequiredService<ILogger<ChainFetch>>()));
         return services;
     }
 

@@ -23,6 +23,7 @@ using Starlight.Presentation.Proxy.Access;
 using Starlight.Presentation.Proxy.Administration;
 using Starlight.Presentation.Proxy.Endpoints;
 using Starlight.Presentation.Proxy.Observability;
+using Starlight.Presentation.Proxy.Orders;
 using Starlight.Presentation.Proxy.Preparation;
 using Starlight.Presentation.Proxy.Problems;
 using Starlight.Presentation.Proxy.Scanning;
@@ -82,6 +83,8 @@ internal static class ProxyHost
         builder.Services.AddSingleton<HealthEndpoint>();
         builder.Services.AddScoped<NotifyEndpoint>();
         builder.Services.AddScoped<DeltaEndpoint>();
+        builder.Services.AddScoped<ReportEndpoint>();
+        builder.Services.AddScoped<OrderEndpoint>();
         builder.Services.AddSingleton(new AdminOptions(settings.GarbageGrace, LocalOnly: settings.AccountsPath is null));
         builder.Services.AddHostedService<GarbageCollection>();
         builder.Services.AddSingleton(new PreparationOptions(settings.PreparedBundles));
@@ -97,6 +100,8 @@ internal static class ProxyHost
         HealthEndpoint.Map(app);
         NotifyEndpoint.Map(app);
         DeltaEndpoint.Map(app);
+        ReportEndpoint.Map(app);
+        OrderEndpoint.Map(app);
         AdminEndpoints.Map(app);
         return app;
     }
@@ -150,7 +155,7 @@ internal static class ProxyHost
         kestrel.Limits.KeepAliveTimeout = IdleConnection;
         kestrel.Limits.MinResponseDataRate = SlowestReader;
 
-        // Everything is in the query; a body has no meaning here.
+        // Everything is in the query; a body has no meaning but for reports, which have a limit of their own.
         kestrel.Limits.MaxRequestBodySize = 64 << 10;
         kestrel.Limits.Http2.MaxStreamsPerConnection = 256;
         if (settings.Tls is { } tls)

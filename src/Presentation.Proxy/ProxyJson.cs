@@ -3,6 +3,7 @@ using System.Text.Json;
 using System.Text.Json.Serialization;
 using Starlight.Presentation.Proxy.Administration;
 using Starlight.Presentation.Proxy.Endpoints;
+using Starlight.Presentation.Proxy.Orders;
 using Starlight.Presentation.Proxy.Problems;
 
 namespace Starlight.Presentation.Proxy;
@@ -14,6 +15,9 @@ namespace Starlight.Presentation.Proxy;
 [JsonSerializable(typeof(NotifyLine))]
 [JsonSerializable(typeof(ScannerAnswer))]
 [JsonSerializable(typeof(ScanJobList))]
+[JsonSerializable(typeof(ReportRequest))]
+[JsonSerializable(typeof(ReportAnswer))]
+[JsonSerializable(typeof(OrderAnswer))]
 [JsonSerializable(typeof(AdminImages))]
 [JsonSerializable(typeof(AdminDetails))]
 [JsonSerializable(typeof(AdminRemoval))]

@@ -34,6 +34,9 @@ internal static partial class ProxyLog
     [LoggerMessage(22, LogLevel.Information, "deleted {Reference}: {Tags} tags, {Images} images, {Indexes} indexes")]
     public static partial void Deleted(ILogger logger, string reference, int tags, int images, int indexes);
 
+    [LoggerMessage(25, LogLevel.Information, "report of worker {Worker}, account '{Account}': {Stored} traces stored, {Refused} refused")]
+    public static partial void Reported(ILogger logger, string account, string worker, int stored, int refused);
+
     [LoggerMessage(23, LogLevel.Information, "bundle {Identity} prepared: {Image} for workers that have {From}, in {Seconds:F1} s")]
     public static partial void Prepared(ILogger logger, string identity, string image, string from, double seconds);
 
@@ -52,8 +55,8 @@ internal static partial class ProxyLog
     [LoggerMessage(10, LogLevel.Warning, "the certificate {Path} ends on {Expires:u}: renew it")]
     public static partial void CertificateExpires(ILogger logger, string path, DateTimeOffset expires);
 
-    [LoggerMessage(EventId = 11, Message = "{Method} {Path} answered {Status} in {Milliseconds:F1} ms to {Account} at {Address}, request {Request}")]
-    public static partial void Served(ILogger logger, LogLevel level, string method, string path, int status, double milliseconds, string account, string address, string request);
+    [LoggerMessage(EventId = 11, Message = "{Method} {Path} answered {Status} in {Milliseconds:F1} ms to {Account} at {Address}, worker {Worker}, request {Request}")]
+    public static partial void Served(ILogger logger, LogLevel level, string method, string path, int status, double milliseconds, string account, string address, string worker, string request);
 
     [LoggerMessage(12, LogLevel.Information, "stopping: running answers have {Seconds:F0} s to finish; another signal ends them at once")]
     public static partial void Stopping(ILogger logger, double seconds);

@@ -1,5 +1,6 @@
 using Starlight.Application;
 using Starlight.Application.Abstractions.Proxies;
+using Starlight.Application.OnDemand;
 using Starlight.Application.Snapshots;
 using Starlight.Domain.SharedKernel;
 using Starlight.Infrastructure.Containerd;
@@ -11,6 +12,7 @@ using Starlight.Infrastructure.Snapshots;
 using Starlight.Infrastructure.WorkerImages;
 using Starlight.Presentation.Worker.Configuration;
 using Starlight.Presentation.Worker.Daemon;
+using Starlight.Presentation.Worker.Reporting;
 using Starlight.Presentation.Worker.Snapshots;
 
 namespace Starlight.Presentation.Worker;
@@ -36,16 +38,19 @@ internal static partial class DaemonHost
         builder.Services.AddSingleton(DaemonFacts.Of(capabilities));
         builder.Services.AddApplication();
         builder.Services.AddFilesystemImages();
-        builder.Services.AddProxyClient();
+        builder.Services.AddProxyClient(settings.Id);
         builder.Services.AddContainerd(settings.ContainerdSocket);
-        builder.Services.AddWorkerImages(layout, capabilities);
+        builder.Services.AddWorkerImages(layout, capabilities, settings.ReportStalls);
         builder.Services.AddOnDemandImages();
         builder.Services.AddSnapshots(layout.SnapshotsDirectory, settings.MetadataPath);
         builder.Services.AddScoped<DaemonService>();
+        builder.Services.AddScoped<OptimizerService>();
+        builder.Services.AddHostedService<UnaskedReports>();
 
         await using WebApplication app = builder.Build();
         app.MapSnapshots();
         DaemonService.Map(app);
+        OptimizerService.Map(app);
         app.MapGrpcUnimplemented();
         ILogger logger = app.Services.GetRequiredService<ILoggerFactory>().CreateLogger("Starlight.Daemon");
         if (config.File.Others is { Count: > 0 } others)
@@ -61,7 +66,7 @@ internal static partial class DaemonHost
         // Before anyone can ask: no pull outlives the daemon, so an image without a snapshot is one that the last daemon died over.
         await app.Services.GetRequiredService<SnapshotService>().ReclaimAsync(TimeSpan.Zero, cancellationToken);
 
-        app.Services.GetRequiredService<ImageLibrary>().ResumeInterrupted(config, app.Services.GetRequiredService<IProxyClient>());
+        app.Services.GetRequiredService<ImageLibrary>().ResumeInterrupted(app.Services.GetRequiredService<ChainFetch>().BeginAsync);
         await app.StartAsync(cancellationToken);
         LogStarted(logger, settings.SnapshotterSocket, settings.DaemonSocket, settings.FsRoot, capabilities.Description);
         await app.WaitForShutdownAsync(cancellationToken);

@@ -97,11 +97,12 @@ internal sealed class GetDeltaHandler(KnownNames names, ImageShelf shelf, Planne
             }
 
             // 2. All at once: what is not in memory takes a core for a while.
-            wantedLoads.Add(shelf.GetAsync(named.Manifest, request.Layers, cancellationToken));
+            wantedLoads.Add(shelf.GetAsync(named.Manifest, named.Order, request.Layers, cancellationToken));
             indexes.Add(named.Index is { } digest ? await names.FindIndexAsync(digest, cancellationToken) : null);
         }
 
         List<Task<ShelvedImage>> haveLoads = [];
+        List<ImageReference> unknown = [];
         foreach (ImageReference from in request.From)
         {
             IReadOnlyDictionary<Platform, NamedImage> platforms = await names.FindAsync(from, cancellationToken);
@@ -110,10 +111,16 @@ internal sealed class GetDeltaHandler(KnownNames names, ImageShelf shelf, Planne
             NamedImage? named = platforms.Values.FirstOrDefault(p => p.Manifest == from.Digest) ?? request.Platform.Match(platforms);
             if (named is null || !await IsReadableAsync(request, named.Manifest, cancellationToken))
             {
-                return DeltaErrors.BaseUnknown(from);
+                unknown.Add(from);
+                continue;
             }
 
-            haveLoads.Add(shelf.GetAsync(named.Manifest, layers: null, cancellationToken));
+            haveLoads.Add(shelf.GetAsync(named.Manifest, named.Order, layers: null, cancellationToken));
+        }
+
+        if (unknown.Count > 0)
+        {
+            return DeltaErrors.BaseUnknown(unknown);
         }
 
         ShelvedImage[] wanted = await Task.WhenAll(wantedLoads);

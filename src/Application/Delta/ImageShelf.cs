@@ -6,23 +6,30 @@ using Starlight.Domain.Bundles;
 using Starlight.Domain.Catalog;
 using Starlight.Domain.Content;
 using Starlight.Domain.Images;
+using Starlight.Domain.Ordering;
 using Starlight.Domain.SharedKernel;
 
 namespace Starlight.Application.Delta;
 
 /// <summary>What a bundle needs of an image, or of its lowest layers.</summary>
 /// <param name="Known">The tree as what others are patched from.</param>
-internal sealed record ShelvedImage(Digest Manifest, OrderedImage Ordered, KnownImage Known, ReadOnlyMemory<byte> Unit)
+/// <param name="Groups">Groups that the image was traced in, each with how long after the group's first container it starts; none if it has no traces.</param>
+internal sealed record ShelvedImage(Digest Manifest, OrderedImage Ordered, KnownImage Known, ReadOnlyMemory<byte> Unit, IReadOnlyDictionary<string, TimeSpan> Groups)
 {
+    private static long _last;
+
+    /// <summary>Another one each time an image is read: stands for this object, its order included, where keeping it would keep its memory.</summary>
+    public long Number { get; } = Interlocked.Increment(ref _last);
+
     public Digest FilesystemDigest => Known.Filesystem;
 
     /// <summary>A list entry has a digest and a length, an order entry a digest.</summary>
-    public long Bytes => 256 + (Ordered.Contents.Count * (Digest.Size + 8L)) + (Ordered.Order.Count * (long)Digest.Size) + Known.Names.Bytes + Unit.Length;
+    public long Bytes => 256 + (Ordered.Contents.Count * (Digest.Size + 8L)) + (Ordered.Order.Count * (long)Digest.Size) + ((Ordered.Moments?.Count ?? 0) * 8L) + Known.Names.Bytes + Unit.Length;
 }
 
 /// <summary>
 /// Content lists, orders and header units of the images asked for lately, so that a bundle's first byte waits for neither database nor compressor. Images are
-/// immutable, so nothing here ever goes stale.
+/// immutable but for the order that traces teach, whose name is part of the key: nothing here ever goes stale.
 /// </summary>
 internal sealed class ImageShelf(IImageCatalog catalog, IFilesystemImages filesystems, ImageAssembler assembler, IBundleFormat format)
 {
@@ -37,13 +44,16 @@ internal sealed class ImageShelf(IImageCatalog catalog, IFilesystemImages filesy
 
     private readonly BoundedCache<ShelfKey, ShelvedImage> _images = new(MaxBytes, image => image.Bytes);
 
+    /// <param name="manifest">The image.</param>
+    /// <param name="order">The name of its learned order, see <see cref="NamedImage.Order"/>.</param>
     /// <param name="layers">
     /// Null for the image. A number for the tree of so many of its lowest layers: rarely wanted (another image is unpacked on top of them), so it is put together when
     /// asked for instead of being stored.
     /// </param>
+    /// <param name="cancellationToken">Ends the wait.</param>
     /// <exception cref="FailureException">NotFound <c>Image.NotIndexed</c>; InvalidInput <c>Delta.LayersOutOfRange</c>.</exception>
-    public Task<ShelvedImage> GetAsync(Digest manifest, int? layers, CancellationToken cancellationToken) =>
-        _images.GetAsync(new ShelfKey(manifest, layers), () => LoadAsync(manifest, layers), cancellationToken);
+    public Task<ShelvedImage> GetAsync(Digest manifest, Digest? order, int? layers, CancellationToken cancellationToken) =>
+        _images.GetAsync(new ShelfKey(manifest, order, layers), () => LoadAsync(manifest, layers), cancellationToken);
 
     private async Task<ShelvedImage> LoadAsync(Digest manifest, int? layers)
     {
@@ -51,8 +61,9 @@ internal sealed class ImageShelf(IImageCatalog catalog, IFilesystemImages filesy
         if (layers is not { } count || count == image.Layers.Count)
         {
             KnownImage known = filesystems.ReadNames(image.Filesystem);
-            Digest[] order = [.. image.Order.Select(index => known.Contents[index].Digest)];
-            return new ShelvedImage(manifest, new OrderedImage(known.Contents, order, image.HotCount), known, image.Unit);
+            Digest[] order = [.. (image.Learned?.Order ?? image.Order).Select(index => known.Contents[index].Digest)];
+            OrderedImage ordered = new(known.Contents, order, image.Learned?.HotCount ?? image.HotCount) { Moments = image.Learned?.Moments };
+            return new ShelvedImage(manifest, ordered, known, image.Unit, image.Learned?.Groups ?? NoGroups);
         }
 
         if (count > image.Layers.Count)
@@ -70,7 +81,8 @@ internal sealed class ImageShelf(IImageCatalog catalog, IFilesystemImages filesy
         AssembledImage assembled = await assembler.AssembleAsync(lowest, ImageConfig.Parse(image.Config).Value, origin, CancellationToken.None);
         ReadOnlyMemory<byte> unit = assembler.EncodeUnit(image.Manifest, image.MediaType, image.Config, assembled);
         KnownImage tree = filesystems.ReadNames(assembled.Filesystem);
-        return new ShelvedImage(manifest, new OrderedImage(tree.Contents, assembled.Order.Digests, assembled.Order.HotCount), tree, unit);
+        ContentOrder partial = image.Learned is { } learned ? assembled.Order.Beginning(HotOf(learned, filesystems.ReadContents(image.Filesystem).Contents)) : assembled.Order;
+        return new ShelvedImage(manifest, new OrderedImage(tree.Contents, partial.Digests, partial.HotCount), tree, unit, NoGroups);
     }
 
     /// <summary>The image's unit for a worker that has <paramref name="old"/>: what differs if that is shorter, else all of it.</summary>
@@ -81,10 +93,14 @@ internal sealed class ImageShelf(IImageCatalog catalog, IFilesystemImages filesy
         return patched.IsEmpty ? image.Unit : patched;
     }
 
+    private static IReadOnlyDictionary<string, TimeSpan> NoGroups { get; } = new Dictionary<string, TimeSpan>();
+
+    private static IEnumerable<Digest> HotOf(IndexedOrder order, IReadOnlyList<ContentRef> contents) => order.Order.Take(order.HotCount).Select(index => contents[index].Digest);
+
     private static FailureException Removed(Digest manifest) =>
         new(new Error("Image.NotIndexed", $"the image {manifest} was removed a moment ago: notify it again", ErrorKind.NotFound));
 
-    private readonly record struct ShelfKey(Digest Manifest, int? Layers);
+    private readonly record struct ShelfKey(Digest Manifest, Digest? Order, int? Layers);
 
     private readonly record struct PatchKey(Digest Manifest, Digest Filesystem, Digest Base);
 }

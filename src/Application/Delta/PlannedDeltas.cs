@@ -9,7 +9,7 @@ using Starlight.Domain.References;
 
 namespace Starlight.Application.Delta;
 
-/// <summary>What is to be planned. Images are immutable and planning depends on nothing else, but for contents that are lost.</summary>
+/// <summary>What is to be planned. What is on the shelf is immutable and planning depends on nothing else, but for contents that are lost.</summary>
 /// <param name="To">What the wanted images are asked for as.</param>
 /// <param name="Wanted">The images.</param>
 /// <param name="Indexes">The index that each was found by; null for none.</param>
@@ -31,7 +31,7 @@ internal sealed class PlannedDeltas(ImageShelf shelf, ContentSupply supply, IBun
     private async Task<DeltaBundle> PlanAsync(DeltaTask task, CancellationToken cancellationToken)
     {
         (IReadOnlyList<ShelvedImage> wanted, IReadOnlyList<ShelvedImage> have) = (task.Wanted, task.Have);
-        DeltaPlan plan = DeltaPlanner.Plan([.. wanted.Select(i => i.Ordered)], [.. have.Select(i => i.Ordered.Contents)]);
+        DeltaPlan plan = DeltaPlanner.Plan(Together(wanted), [.. have.Select(i => i.Ordered.Contents)]);
 
         // What is planned must not depend on what this proxy happens to hold, or another one could not go on with the bundle.
         KnownImage[] bases = task.Patches ? [.. have.Select(i => i.Known)] : [];
@@ -49,18 +49,32 @@ internal sealed class PlannedDeltas(ImageShelf shelf, ContentSupply supply, IBun
         return new DeltaBundle(format.Identity(units, plan), images, [.. patched.Select(i => i.Manifest)], units, plan);
     }
 
+    /// <summary>
+    /// Images that were traced in one group are started as they were then; of others all that is known is that somebody wants them together, and their containers count as started at once. If
+    /// they have several groups in common the first by name decides, so that all proxies plan alike.
+    /// </summary>
+    private static IReadOnlyList<OrderedImage> Together(IReadOnlyList<ShelvedImage> wanted)
+    {
+        string? group = wanted.Count < 2 ? null : wanted[0].Groups.Keys.Where(g => wanted.All(i => i.Groups.ContainsKey(g))).Order(StringComparer.Ordinal).FirstOrDefault();
+        return
+        [
+            .. wanted.Select(i => group is null || i.Ordered.Moments is null
+                ? i.Ordered
+                : i.Ordered with { Moments = [.. i.Ordered.Moments.Select(m => m + (i.Groups[group].Ticks / TimeSpan.TicksPerMicrosecond))] }),
+        ];
+    }
+
     private static string KeyOf(DeltaTask task)
     {
         StringBuilder key = new(task.Patches ? "patch" : "whole");
         for (int i = 0; i < task.To.Count; i++)
         {
-            // The tree's digest tells an image from some of its layers.
-            key.Append(CultureInfo.InvariantCulture, $" {task.To[i]} {task.Wanted[i].Manifest.Hex} {task.Wanted[i].FilesystemDigest.Hex} {task.Indexes[i]?.Digest.Hex}");
+            key.Append(CultureInfo.InvariantCulture, $" {task.To[i]} {task.Wanted[i].Number} {task.Indexes[i]?.Digest.Hex}");
         }
 
         foreach (ShelvedImage image in task.Have)
         {
-            key.Append(" < ").Append(image.Manifest.Hex);
+            key.Append(CultureInfo.InvariantCulture, $" < {image.Number}");
         }
 
         return key.ToString();

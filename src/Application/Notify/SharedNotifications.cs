@@ -2,6 +2,7 @@ using System.Diagnostics;
 using Starlight.Application.Abstractions.Catalog;
 using Starlight.Application.Abstractions.Images;
 using Starlight.Application.Preparation;
+using Starlight.Application.Report;
 using Starlight.Application.Telemetry;
 using Starlight.Domain.Catalog;
 using Starlight.Domain.Content;
@@ -12,7 +13,7 @@ namespace Starlight.Application.Notify;
 
 /// <summary>Runs notifies: one run at a time for the same reference, platforms and access, shared by all who ask meanwhile.</summary>
 internal sealed class SharedNotifications(
-    IImageTransports transports, ImageResolver resolver, ImageIndexer indexer, IImageCatalog catalog, ClaimedWork claimed, IContentStore contents, NotifiedImages notified, TimeProvider time)
+    IImageTransports transports, ImageResolver resolver, ImageIndexer indexer, IImageCatalog catalog, LearnedOrders orders, ClaimedWork claimed, IContentStore contents, NotifiedImages notified, TimeProvider time)
 {
     private readonly SharedWork<(ImageReference Reference, string Platforms, bool Insecure), NotifyProgress, NotifyReport> _runs = new();
 
@@ -47,7 +48,7 @@ internal sealed class SharedNotifications(
         }
     }
 
-    /// <summary>1. resolve; 2. index every image; 3. store everything at once.</summary>
+    /// <summary>1. resolve; 2. index every image; 3. store everything at once; 4. let new images inherit what traces have taught about others.</summary>
     private async Task<NotifyReport> NotifyAsync(
         ImageReference reference, IReadOnlyList<Platform> platforms, bool insecure, IProgress<NotifyProgress> progress, long started, CancellationToken cancellationToken)
     {
@@ -60,7 +61,7 @@ internal sealed class SharedNotifications(
 
         progress.Report(new NotifyProgress(NotifyStage.Resolved, resolved.Digest, Total: resolved.Images.Count));
 
-        // 2. and 3. by one proxy at a time: the next finds the images known.
+        // 2., 3. and 4. by one proxy at a time: the next finds the images known.
         return await claimed.RunAloneAsync($"notify {resolved.Digest}", token => IndexAsync(reference, resolved, insecure, progress, started, token), cancellationToken);
     }
 
@@ -95,6 +96,13 @@ internal sealed class SharedNotifications(
                 Insecure = insecure,
             },
             cancellationToken);
+
+        // 4.
+        foreach (Digest image in outcomes.Where(o => o.IsNew).Select(o => o.Image.Digest).Distinct())
+        {
+            await orders.InheritAsync(image, cancellationToken);
+        }
+
         notified.Announce(reference);
         return new NotifyReport(
             reference,

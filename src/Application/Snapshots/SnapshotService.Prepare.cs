@@ -123,6 +123,11 @@ public sealed partial class SnapshotService
         RootFilesystemLayers? provided = null;
         if (stack.ProvidedChainId is { } chainId)
         {
+            if (isNew)
+            {
+                traces.Created(snapshot.Key.Value, snapshot.Labels);
+            }
+
             Result<RootFilesystemLayers> attached = await images.AttachAsync(chainId, snapshot.Key.Value, inOneDirectory: false, cancellationToken);
             if (attached.IsSuccess && !MountPlan.Fits(snapshot, stack.Ordinary, attached.Value, directories))
             {

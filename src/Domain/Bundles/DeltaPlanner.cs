@@ -10,7 +10,7 @@ public static class DeltaPlanner
 {
     /// <summary>
     /// Plans the transfer of every content of <paramref name="images"/> that no list of <paramref name="have"/> names, each once:
-    /// 1. number the distinct contents; 2. strike out what the worker has; 3. take hot contents of all images in turn, then the others; 4. cut into blocks.
+    /// 1. number the distinct contents; 2. strike out what the worker has; 3. take hot contents of all images by the time of their opening or in turn, then the others; 4. cut into blocks.
     /// </summary>
     /// <param name="images">The wanted images, in the order the bundle names them.</param>
     /// <param name="have">Contents of each image that the worker says it has completely.</param>
@@ -40,7 +40,15 @@ public static class DeltaPlanner
 
         // 3.
         List<PlannedContent> ordered = new(contents.Count);
-        Interleave([.. images.Select(i => HotIds(i, ids))], contents, taken, ordered);
+        if (images.Count > 1 && images.All(i => i.Moments is not null))
+        {
+            MergeByMoment(images, ids, contents, taken, ordered);
+        }
+        else
+        {
+            Interleave([.. images.Select(i => HotIds(i, ids))], contents, taken, ordered);
+        }
+
         int hotContents = ordered.Count;
         Interleave([.. images.Select(i => AllIds(i, ids))], contents, taken, ordered);
 
@@ -110,6 +118,38 @@ public static class DeltaPlanner
         for (int i = 0; i < image.Contents.Count; i++)
         {
             yield return ids[image.Contents[i].Digest];
+        }
+    }
+
+    /// <summary>
+    /// Takes next what is opened first, whichever container opens it. Each image keeps its own order: a content counts as opened no earlier than the one before it. With equal times the image
+    /// named first comes first.
+    /// </summary>
+    private static void MergeByMoment(IReadOnlyList<OrderedImage> images, Dictionary<Digest, int> ids, List<PlannedContent> contents, bool[] taken, List<PlannedContent> ordered)
+    {
+        List<(long Moment, int Id)> opens = [];
+        foreach (OrderedImage image in images)
+        {
+            long latest = long.MinValue;
+            int count = Math.Min(Math.Min(image.HotCount, image.Order.Count), image.Moments!.Count);
+            for (int i = 0; i < count; i++)
+            {
+                latest = Math.Max(latest, image.Moments[i]);
+                if (ids.TryGetValue(image.Order[i], out int id))
+                {
+                    opens.Add((latest, id));
+                }
+            }
+        }
+
+        // stable
+        foreach ((_, int id) in opens.OrderBy(o => o.Moment))
+        {
+            if (!taken[id])
+            {
+                taken[id] = true;
+                ordered.Add(contents[id]);
+            }
         }
     }
 

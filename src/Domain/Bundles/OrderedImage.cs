@@ -8,4 +8,11 @@ namespace Starlight.Domain.Bundles;
 /// Which contents to send first. Digests that no wanted image has (from a trace of an older version) are passed over; contents that are not named follow in canonical order.
 /// </param>
 /// <param name="HotCount">How many of the first entries of <paramref name="Order"/> a starting container is expected to open.</param>
-public sealed record OrderedImage(IReadOnlyList<ContentRef> Contents, IReadOnlyList<Digest> Order, int HotCount = 0);
+public sealed record OrderedImage(IReadOnlyList<ContentRef> Contents, IReadOnlyList<Digest> Order, int HotCount = 0)
+{
+    /// <summary>
+    /// For each of these when it is opened, in microseconds from a moment that all wanted images have in common; null if that is not known. Where it is known of all of them, their hot contents
+    /// are sent in the order of time.
+    /// </summary>
+    public IReadOnlyList<long>? Moments { get; init; }
+}

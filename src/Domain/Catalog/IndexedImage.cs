@@ -37,7 +37,9 @@ public sealed class IndexedImage
     /// <summary>Blob digests, base first. One blob may occur more than once.</summary>
     public required IReadOnlyList<Digest> Layers { get; init; }
 
-    /// <summary>The order in which contents are sent: indexes into the canonical content list, each exactly once.</summary>
+    /// <summary>
+    /// The order in which contents are sent as long as nothing is known of how containers of this image start: indexes into the canonical content list, each exactly once.
+    /// </summary>
     public required IReadOnlyList<int> Order { get; init; }
 
     /// <summary>The first so many of <see cref="Order"/> are expected to be opened while a container starts.</summary>
@@ -51,6 +53,9 @@ public sealed class IndexedImage
 
     public required DateTimeOffset IndexedAt { get; init; }
 
+    /// <summary>The order that traces have taught; null if there are none. The only part of an image that changes.</summary>
+    public IndexedOrder? Learned { get; init; }
+
     /// <summary>Distinct non-empty contents.</summary>
     public int ContentCount => Order.Count;
 
@@ -60,15 +65,25 @@ public sealed class IndexedImage
     {
         Check(Content.Digest.Of(Manifest.Span) == Digest, "its manifest does not have the digest it is stored under");
         Check(Content.Digest.Of(Filesystem.Span) == FilesystemDigest, "its filesystem image does not have the digest it is stored under");
-        Check(HotCount >= 0 && HotCount <= Order.Count, "it has more hot contents than contents");
-        bool[] seen = new bool[Order.Count];
-        foreach (int index in Order)
+        CheckOrder(Order, HotCount);
+        if (Learned is { } learned)
+        {
+            Check(learned.Order.Count == Order.Count && learned.Moments.Count == learned.HotCount, "its learned order is not one of its contents");
+            CheckOrder(learned.Order, learned.HotCount);
+        }
+
+        return this;
+    }
+
+    private void CheckOrder(IReadOnlyList<int> order, int hotCount)
+    {
+        Check(hotCount >= 0 && hotCount <= order.Count, "it has more hot contents than contents");
+        bool[] seen = new bool[order.Count];
+        foreach (int index in order)
         {
             Check(index >= 0 && index < seen.Length && !seen[index], "its order is not a permutation of its contents");
             seen[index] = true;
         }
-
-        return this;
     }
 
     private void Check(bool holds, string why)

@@ -63,4 +63,16 @@ public sealed record ContentOrder(IReadOnlyList<Digest> Digests, int HotCount)
 
         return new ContentOrder(order, hotCount);
     }
+
+    /// <summary>The same contents with those that are known to be opened first. Contents that this order does not have are passed over.</summary>
+    /// <param name="hot">From traces; replaces what was expected.</param>
+    public ContentOrder Beginning(IEnumerable<Digest> hot)
+    {
+        HashSet<Digest> left = [.. Digests];
+        List<Digest> order = new(Digests.Count);
+        order.AddRange(hot.Where(left.Remove));
+        int count = order.Count;
+        order.AddRange(Digests.Where(left.Remove));
+        return new ContentOrder(order, count);
+    }
 }

@@ -14,6 +14,12 @@ public static class SnapshotLabels
     /// <summary>Labels with this prefix travel from containerd's own metadata to the snapshotter.</summary>
     public const string InheritedPrefix = "containerd.io/snapshot/";
 
+    /// <summary>On a container's snapshot, <c>on</c>: what it opens during its start-up is recorded and reported.</summary>
+    public const string Trace = "containerd.io/snapshot/starlight.trace";
+
+    /// <summary>With <see cref="Trace"/>: containers that are deployed together have one group.</summary>
+    public const string TraceGroup = "containerd.io/snapshot/starlight.group";
+
     /// <summary>
     /// Ask the snapshotter to shift owners into a user namespace (snapshots/snapshotter.go). containerd's client sets them on the container's snapshot whether or not the
     /// snapshotter can, but has changed the owners in a layer of its own before if the plugin does not declare <c>remap-ids</c> (snapshotter_opts_unix.go).

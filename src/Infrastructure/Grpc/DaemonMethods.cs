@@ -16,4 +16,9 @@ public static class DaemonMethods
 
     /// <summary>Server streaming.</summary>
     public static readonly GrpcMethod<PullImageRequest, PullProgress> PullImage = new(Service, "PullImage");
+
+    public static readonly GrpcMethod<SetOptimizerRequest, OptimizerState> SetOptimizer = new(Service, "SetOptimizer");
+    public static readonly GrpcMethod<GetOptimizerStateRequest, OptimizerState> GetOptimizerState = new(Service, "GetOptimizerState");
+    public static readonly GrpcMethod<ReportTracesRequest, ReportTracesResponse> ReportTraces = new(Service, "ReportTraces");
+    public static readonly GrpcMethod<GetOrderRequest, GetOrderResponse> GetOrder = new(Service, "GetOrder");
 }

@@ -25,6 +25,10 @@ internal sealed class CatalogContext(DbContextOptions<CatalogContext> options) :
 
     public DbSet<ScanJobRow> ScanJobs => Set<ScanJobRow>();
 
+    public DbSet<TraceRow> Traces => Set<TraceRow>();
+
+    public DbSet<LearnedOrderRow> LearnedOrders => Set<LearnedOrderRow>();
+
     protected override void ConfigureConventions(ModelConfigurationBuilder configurationBuilder)
     {
         configurationBuilder.Properties<Digest>().HaveConversion<DigestConverter>();
@@ -36,6 +40,8 @@ internal sealed class CatalogContext(DbContextOptions<CatalogContext> options) :
     protected override void OnModelCreating(ModelBuilder modelBuilder)
     {
         ScanJobRow.Configure(modelBuilder);
+        TraceRow.Configure(modelBuilder);
+        LearnedOrderRow.Configure(modelBuilder);
         modelBuilder.Entity<LayerRow>(row =>
         {
             row.ToTable("layers").HasKey(r => r.Digest);
@@ -65,6 +71,7 @@ internal sealed class CatalogContext(DbContextOptions<CatalogContext> options) :
             row.Property(r => r.ContentBytes).HasColumnName("content_bytes");
             row.Property(r => r.IndexedAt).HasColumnName("indexed_at");
             row.Property(r => r.UsedAt).HasColumnName("used_at");
+            row.Property(r => r.TraceRevision).HasColumnName("trace_revision");
             row.HasMany(r => r.Layers).WithOne().HasForeignKey(l => l.Image);
         });
         modelBuilder.Entity<ImageLayerRow>(row =>

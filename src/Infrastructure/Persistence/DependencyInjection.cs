@@ -23,6 +23,7 @@ public static class DependencyInjection
         services.AddSingleton<IImageQueries, ImageQueries>();
         services.AddSingleton<ICatalogHealth, CatalogHealth>();
         services.AddSingleton<IScanJobs, ScanJobs>();
+        services.AddSingleton<ITraces, Traces>();
         services.AddSingleton(provider => ActivatorUtilities.CreateInstance<SchemaMigrator>(provider));
         services.AddHostedService<CatalogStartup>();
         return services;

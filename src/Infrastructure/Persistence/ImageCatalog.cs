@@ -19,7 +19,13 @@ internal sealed class ImageCatalog(CatalogAccess access, TimeProvider time) : II
         {
             // In two queries: joined, the megabytes of the image would come once for each layer. Neither ever changes.
             ImageRow? row = await context.Images.AsNoTracking().Include(i => i.Layers).AsSplitQuery().FirstOrDefaultAsync(i => i.Digest == manifest, cancellationToken);
-            return row is null ? null : FromRow(row);
+            if (row is null)
+            {
+                return null;
+            }
+
+            LearnedOrderRow? learned = await context.LearnedOrders.AsNoTracking().FirstOrDefaultAsync(o => o.Image == manifest, cancellationToken);
+            return FromRow(row, learned);
         },
         cancellationToken);
 
@@ -229,7 +235,7 @@ internal sealed class ImageCatalog(CatalogAccess access, TimeProvider time) : II
         Layers = [.. image.Layers.Select((layer, position) => new ImageLayerRow { Image = image.Digest, Position = position, Layer = layer })],
     };
 
-    private static IndexedImage FromRow(ImageRow row) => new IndexedImage
+    private static IndexedImage FromRow(ImageRow row, LearnedOrderRow? learned) => new IndexedImage
     {
         Digest = row.Digest,
         Platform = Platform.Parse(row.Platform).Value,
@@ -245,5 +251,6 @@ internal sealed class ImageCatalog(CatalogAccess access, TimeProvider time) : II
         FileCount = row.FileCount,
         ContentBytes = row.ContentBytes,
         IndexedAt = row.IndexedAt,
+        Learned = learned is null ? null : Traces.FromRow(learned),
     }.Verified();
 }

@@ -15,19 +15,23 @@ internal sealed class ImageQueries(CatalogAccess access) : IImageQueries
             (string registry, string repository, string? tag) = (reference.Registry, reference.Repository, reference.Tag);
             return await context.Tags.AsNoTracking()
                 .Where(t => t.Registry == registry && t.Repository == repository && t.Tag == tag)
-                .ToDictionaryAsync(t => Platform.Parse(t.Platform).Value, t => new NamedImage(t.Image, t.Index), cancellationToken);
+                .Select(t => new { t.Platform, t.Image, t.Index, Order = context.LearnedOrders.Where(o => o.Image == t.Image).Select(o => (Digest?)o.Name).FirstOrDefault() })
+                .ToDictionaryAsync(t => Platform.Parse(t.Platform).Value, t => new NamedImage(t.Image, t.Index, t.Order), cancellationToken);
         },
         cancellationToken);
 
     public Task<IReadOnlyDictionary<Platform, NamedImage>> FindByDigestAsync(Digest manifestOrIndex, CancellationToken cancellationToken) => access.RunAsync<IReadOnlyDictionary<Platform, NamedImage>>(
         async context =>
         {
-            string? platform = await context.Images.AsNoTracking().Where(i => i.Digest == manifestOrIndex).Select(i => i.Platform).FirstOrDefaultAsync(cancellationToken);
-            return platform is not null
-                ? new Dictionary<Platform, NamedImage> { [Platform.Parse(platform).Value] = new(manifestOrIndex, Index: null) }
+            var image = await context.Images.AsNoTracking().Where(i => i.Digest == manifestOrIndex)
+                .Select(i => new { i.Platform, Order = context.LearnedOrders.Where(o => o.Image == i.Digest).Select(o => (Digest?)o.Name).FirstOrDefault() })
+                .FirstOrDefaultAsync(cancellationToken);
+            return image is not null
+                ? new Dictionary<Platform, NamedImage> { [Platform.Parse(image.Platform).Value] = new(manifestOrIndex, Index: null, image.Order) }
                 : await context.IndexImages.AsNoTracking()
                     .Where(m => m.Index == manifestOrIndex)
-                    .ToDictionaryAsync(m => Platform.Parse(m.Platform).Value, m => new NamedImage(m.Image, m.Index), cancellationToken);
+                    .Select(m => new { m.Platform, m.Image, m.Index, Order = context.LearnedOrders.Where(o => o.Image == m.Image).Select(o => (Digest?)o.Name).FirstOrDefault() })
+                    .ToDictionaryAsync(m => Platform.Parse(m.Platform).Value, m => new NamedImage(m.Image, m.Index, m.Order), cancellationToken);
         },
         cancellationToken);
 

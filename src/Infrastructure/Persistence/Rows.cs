@@ -59,6 +59,9 @@ internal sealed class ImageRow
     /// <summary>When somebody wanted it last, or a tag stood for it, to an hour or so.</summary>
     public required DateTimeOffset UsedAt { get; set; }
 
+    /// <summary>How many traces were ever stored for it.</summary>
+    public long TraceRevision { get; init; }
+
     public List<ImageLayerRow> Layers { get; init; } = [];
 }
 

@@ -8,6 +8,6 @@ namespace Starlight.Infrastructure.ProxyClient;
 public static class DependencyInjection
 {
     /// <summary>One client for all proxies. Needs IFilesystemImages; with IBundleBases it asks for patches. The latter is looked up late, because it lives longer than the client.</summary>
-    public static IServiceCollection AddProxyClient(this IServiceCollection services) =>
-        services.AddSingleton<IProxyClient>(provider => new StarlightProxyClient(provider.GetRequiredService<IFilesystemImages>(), provider.GetService<IBundleBases>));
+    public static IServiceCollection AddProxyClient(this IServiceCollection services, string? worker = null) =>
+        services.AddSingleton<IProxyClient>(provider => new StarlightProxyClient(provider.GetRequiredService<IFilesystemImages>(), provider.GetService<IBundleBases>) { Worker = worker });
 }

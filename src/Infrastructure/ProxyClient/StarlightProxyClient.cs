@@ -19,7 +19,7 @@ namespace Starlight.Infrastructure.ProxyClient;
 /// HTTP client of starlight-proxy. Connections are HTTP/1.1, kept open and reused: a connection that has carried data starts fast (design page, "Round trips and ramp-up"),
 /// and a body on a connection of its own has no second flow-control window to wait for. Safe for concurrent use.
 /// </summary>
-public sealed class StarlightProxyClient : IProxyClient, IDisposable
+public sealed partial class StarlightProxyClient : IProxyClient, IDisposable
 {
     /// <summary>Version of requests and answers; bundles carry their own.</summary>
     internal const string Protocol = "1";
@@ -35,6 +35,9 @@ public sealed class StarlightProxyClient : IProxyClient, IDisposable
     /// <summary>A busy proxy is asked again when it says so, for as long as its answer would be waited for, and not longer than this where that has no end.</summary>
     private static readonly TimeSpan LongestWait = TimeSpan.FromMinutes(5);
 
+    /// <summary>"Retry-After: 0" and a date that has passed must not make a worker ask without end and without pause.</summary>
+    private static readonly TimeSpan ShortestPause = TimeSpan.FromSeconds(1);
+
     private readonly ProxyConnections _connections = new();
     private readonly IFilesystemImages? _filesystems;
     private readonly Func<IBundleBases?> _bases;
@@ -49,6 +52,9 @@ public sealed class StarlightProxyClient : IProxyClient, IDisposable
         _bases = bases ?? (static () => null);
         _time = time ?? TimeProvider.System;
     }
+
+    /// <summary>How this worker is called in the proxy's logs (<see cref="WorkerName"/>); null to be nameless.</summary>
+    public string? Worker { get; init; }
 
     public async Task<ProxyPing> PingAsync(ProxyProfile proxy, CancellationToken cancellationToken)
     {
@@ -178,10 +184,15 @@ public sealed class StarlightProxyClient : IProxyClient, IDisposable
         return response.Headers.TryGetValues(VersionHeader, out IEnumerable<string>? versions) ? versions.First() : "unknown";
     }
 
-    private static HttpRequestMessage Request(ProxyProfile proxy, HttpMethod method, string relative)
+    private HttpRequestMessage Request(ProxyProfile proxy, HttpMethod method, string relative)
     {
         HttpRequestMessage request = new(method, new Uri(proxy.Endpoint, relative)) { Version = HttpVersion.Version11 };
         request.Headers.Add(ProtocolHeader, Protocol);
+        if (Worker is not null)
+        {
+            request.Headers.Add(WorkerName.Header, Worker);
+        }
+
         if (proxy.User is not null)
         {
             request.Headers.Authorization = new AuthenticationHeaderValue("Basic", Convert.ToBase64String(Encoding.UTF8.GetBytes($"{proxy.User}:{proxy.Password}")));
@@ -195,39 +206,41 @@ public sealed class StarlightProxyClient : IProxyClient, IDisposable
         return request;
     }
 
-    /// <summary>Sends, and sends again when a proxy that has too much to do (429, 503) says when; RFC 9110 section 10.2.3.</summary>
+    /// <summary>Sends, and sends again when a proxy that has too much to do (429, 503) says when; RFC 9110 section 10.2.3. The timeout is that of all attempts and pauses together.</summary>
     private async Task<HttpResponseMessage> SendAsync(ProxyProfile proxy, Func<HttpRequestMessage> make, TimeSpan timeout, CancellationToken cancellationToken)
     {
-        TimeSpan left = timeout < TimeSpan.Zero || timeout > LongestWait ? LongestWait : timeout;
+        long started = _time.GetTimestamp();
+        bool isEndless = timeout < TimeSpan.Zero;
+        TimeSpan patience = isEndless || timeout > LongestWait ? LongestWait : timeout;
         while (true)
         {
             HttpResponseMessage response;
             using (HttpRequestMessage request = make())
             {
-                response = await SendOnceAsync(proxy, request, timeout, cancellationToken);
+                response = await SendOnceAsync(proxy, request, isEndless ? timeout : Left(), cancellationToken);
             }
 
-            if (RetryAfter(response) is not { } asked || asked > left)
+            // Many workers were told the same: they must not all come back in one moment.
+            TimeSpan? pause = RetryAfter(response) * (1 + (Random.Shared.NextDouble() / 5));
+            if (pause is null || pause >= Left())
             {
                 return await CheckAsync(proxy, response, cancellationToken);
             }
 
             response.Dispose();
-            left -= asked;
-
-            // Many workers were told the same: they must not all come back in one moment.
-            await Task.Delay(asked * (1 + (Random.Shared.NextDouble() / 5)), _time, cancellationToken);
+            await Task.Delay(pause.Value, _time, cancellationToken);
         }
+
+        TimeSpan Left() => TimeSpan.FromTicks(Math.Max(0, (patience - _time.GetElapsedTime(started)).Ticks));
     }
 
-    private TimeSpan? RetryAfter(HttpResponseMessage response) => response.StatusCode is HttpStatusCode.TooManyRequests or HttpStatusCode.ServiceUnavailable
-        ? response.Headers.RetryAfter switch
-        {
-            { Delta: { } delta } => delta,
-            { Date: { } date } => date > _time.GetUtcNow() ? date - _time.GetUtcNow() : TimeSpan.Zero,
-            _ => null,
-        }
-        : null;
+    /// <summary>At least <see cref="ShortestPause"/>, whatever the proxy or something between says.</summary>
+    private TimeSpan? RetryAfter(HttpResponseMessage response)
+    {
+        RetryConditionHeaderValue? asked = response.StatusCode is HttpStatusCode.TooManyRequests or HttpStatusCode.ServiceUnavailable ? response.Headers.RetryAfter : null;
+        TimeSpan? pause = asked?.Delta ?? (asked?.Date - _time.GetUtcNow());
+        return pause < ShortestPause ? ShortestPause : pause;
+    }
 
     private async Task<HttpResponseMessage> SendOnceAsync(ProxyProfile proxy, HttpRequestMessage request, TimeSpan timeout, CancellationToken cancellationToken)
     {

@@ -2,11 +2,14 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Starlight.Application.Abstractions.Images;
 using Starlight.Application.Abstractions.Snapshots;
+using Starlight.Application.Abstractions.Tracing;
 using Starlight.Application.Abstractions.Worker;
+using Starlight.Domain.SharedKernel;
 using Starlight.Infrastructure.Bundles;
 using Starlight.Infrastructure.Fuse;
 using Starlight.Infrastructure.Mounts;
 using Starlight.Infrastructure.Objects;
+using Starlight.Infrastructure.Tracing;
 
 namespace Starlight.Infrastructure.WorkerImages;
 
@@ -16,7 +19,11 @@ public static class DependencyInjection
     /// The image library with its object store, root file systems and arrival gate. Needs IFilesystemImages. Opening happens when the library is first asked for. Disposal goes in reverse: receptions stop, trees are
     /// unmounted, then the gate goes.
     /// </summary>
-    public static IServiceCollection AddWorkerImages(this IServiceCollection services, WorkerLayout layout, MountCapabilities capabilities)
+    /// <param name="services">Where to.</param>
+    /// <param name="layout">Where everything is.</param>
+    /// <param name="capabilities">How containers are mounted here.</param>
+    /// <param name="onlineTraces">Containers that wait for their image are traced without being asked for, see <see cref="ContainerTraces"/>.</param>
+    public static IServiceCollection AddWorkerImages(this IServiceCollection services, WorkerLayout layout, MountCapabilities capabilities, bool onlineTraces = false)
     {
         services.AddSingleton(layout);
         services.AddSingleton(capabilities);
@@ -28,12 +35,21 @@ public static class DependencyInjection
                 provider.GetRequiredService<ArrivalBoard>(), layout.GateDirectory, provider.GetRequiredService<ILogger<ArrivalGate>>(), provider.GetRequiredService<TimeProvider>()));
         }
 
+        services.AddSingleton(provider => new ContainerTraces(
+            layout.TracesDirectory,
+            capabilities.EarlyStart ? null : NoGate(capabilities),
+            onlineTraces,
+            provider.GetRequiredService<TimeProvider>(),
+            provider.GetRequiredService<ILogger<ContainerTraces>>()));
+        services.AddSingleton<IContainerTraces>(provider => provider.GetRequiredService<ContainerTraces>());
+        services.AddSingleton<ITraceLog>(provider => provider.GetRequiredService<ContainerTraces>());
         services.AddSingleton(CreateRoots);
         services.AddSingleton(provider => new ImageLibrary(
             layout,
             provider.GetRequiredService<ObjectStore>(),
             provider.GetRequiredService<ArrivalBoard>(),
             provider.GetRequiredService<ITreeRoots>(),
+            provider.GetRequiredService<ContainerTraces>(),
             provider.GetRequiredService<IFilesystemImages>(),
             provider.GetRequiredService<TimeProvider>(),
             provider.GetRequiredService<ILogger<ImageLibrary>>()));
@@ -42,6 +58,11 @@ public static class DependencyInjection
         services.AddSingleton<IProvidedImages>(provider => provider.GetRequiredService<ImageLibrary>());
         return services;
     }
+
+    private static Error NoGate(MountCapabilities capabilities) => new(
+        "Optimizer.NoGate",
+        $"what containers open cannot be seen on this worker, because it mounts them without the arrival gate ({capabilities.Description}): see 'ctr-starlight version' for why",
+        ErrorKind.Unsupported);
 
     private static ITreeRoots CreateRoots(IServiceProvider provider)
     {

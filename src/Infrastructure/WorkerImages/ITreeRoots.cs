@@ -1,4 +1,5 @@
 using Starlight.Application.Abstractions.Snapshots;
+using Starlight.Infrastructure.Fuse;
 
 namespace Starlight.Infrastructure.WorkerImages;
 
@@ -21,7 +22,11 @@ internal interface ITreeRoots : IDisposable
     /// <param name="tree">Complete, unless containers can start early.</param>
     /// <param name="snapshotKey">Who is to be mounted.</param>
     /// <param name="inOneDirectory">Whether the result must be one directory with the whole tree.</param>
-    RootFilesystemLayers Attach(WorkerTree tree, string snapshotKey, bool inOneDirectory = false);
+    /// <param name="opened">
+    /// Told about each first open of a content, where there is a gate: the snapshot then gets a gate directory even if the tree is complete. Null if nobody wants to know; what a repeated call
+    /// says counts only for that.
+    /// </param>
+    RootFilesystemLayers Attach(WorkerTree tree, string snapshotKey, bool inOneDirectory = false, Action<GateLookup>? opened = null);
 
     /// <summary>The snapshot is gone. Unknown keys are ignored.</summary>
     void Detach(string snapshotKey);

@@ -1,8 +1,10 @@
 using Starlight.Application.Abstractions.Snapshots;
 using Starlight.Domain.Content;
+using Starlight.Domain.Images;
 using Starlight.Domain.SharedKernel;
 using Starlight.Domain.Snapshots;
 using Starlight.Infrastructure.Snapshots;
+using Starlight.Infrastructure.Tracing;
 
 namespace Starlight.Infrastructure.WorkerImages;
 
@@ -19,7 +21,7 @@ public sealed partial class ImageLibrary : IProvidedImages
         bool provided = false;
         lock (_lock)
         {
-            foreach (WorkerTree tree in _trees.Values.Where(t => Holds(t.Record.ChainIds, chainId, request.ParentChainId)))
+            foreach (WorkerTree tree in _trees.Values.Where(t => LayerChain.Has(t.Record.ChainIds, chainId, request.ParentChainId)))
             {
                 provided = true;
                 tree.Touched = _time.GetTimestamp();
@@ -53,10 +55,14 @@ public sealed partial class ImageLibrary : IProvidedImages
             return refused.Error;
         }
 
-        return _roots.Attach(tree, snapshotKey, inOneDirectory);
+        return _roots.Attach(tree, snapshotKey, inOneDirectory, _traces.Attached(snapshotKey, TracedImageOf(tree), ArrivalsOf(tree)));
     }
 
-    public void Detach(string snapshotKey) => _roots.Detach(snapshotKey);
+    public void Detach(string snapshotKey)
+    {
+        _roots.Detach(snapshotKey);
+        _traces.Detached(snapshotKey);
+    }
 
     public async Task ReleaseAsync(string chainId, CancellationToken cancellationToken)
     {
@@ -75,10 +81,11 @@ public sealed partial class ImageLibrary : IProvidedImages
             }
 
             tree = _trees.GetValueOrDefault(digest);
-            reception = tree?.Reception;
+            reception = tree?.Reception is { } running && running.Trees.All(t => t == tree || t.Complete) ? running : null;
+            reception?.Abandon(); // from here on a pull of the image begins anew
         }
 
-        if (reception is not null && reception.Trees.All(t => t == tree || t.Complete))
+        if (reception is not null)
         {
             await reception.StopAsync();
         }
@@ -104,7 +111,7 @@ public sealed partial class ImageLibrary : IProvidedImages
         long inodes = 1;
         if (Directory.Exists(tree.UnpackedDirectory))
         {
-            SnapshotUsage unpacked = tree.UnpackedUsage ??= DirectoryTree.Measure(tree.UnpackedDirectory, cancellationToken);
+            SnapshotUsage unpacked = UnpackedUsageOf(tree, cancellationToken);
             size += unpacked.Size;
             inodes += unpacked.Inodes;
         }
@@ -121,18 +128,40 @@ public sealed partial class ImageLibrary : IProvidedImages
         return Task.FromResult((size, inodes));
     }
 
-    /// <summary>A chain ID stands for all layers below it, but who asks may have them wrong.</summary>
-    private static bool Holds(IReadOnlyList<Digest> chain, Digest layer, string? parent)
+    /// <summary>Which image a container on this tree runs: of those with the same layers the one pulled last. Null for part of an image.</summary>
+    private TracedImage? TracedImageOf(WorkerTree tree)
     {
-        for (int i = 0; i < chain.Count; i++)
+        lock (_lock)
         {
-            if (chain[i] == layer)
+            return _chains.TryGetValue(tree.ChainId, out ChainRecord? chain) && chain.Layers is null ? new TracedImage(chain.Reference, chain.ManifestDigest, chain.ProxyProfile) : null;
+        }
+    }
+
+    private Arrivals? ArrivalsOf(WorkerTree tree)
+    {
+        lock (_lock)
+        {
+            return tree.Complete || tree.Reception is not { } reception ? null : new Arrivals(reception.Contents, () => reception.Completion.IsCompleted);
+        }
+    }
+
+    private SnapshotUsage UnpackedUsageOf(WorkerTree tree, CancellationToken cancellationToken)
+    {
+        lock (_lock)
+        {
+            if (tree.UnpackedUsage is { } known)
             {
-                return parent == (i == 0 ? null : chain[i - 1].ToString());
+                return known;
             }
         }
 
-        return false;
+        SnapshotUsage measured = DirectoryTree.Measure(tree.UnpackedDirectory, cancellationToken);
+        lock (_lock)
+        {
+            tree.UnpackedUsage = measured;
+        }
+
+        return measured;
     }
 
     private WorkerTree? Find(Digest chainId)
@@ -204,7 +233,11 @@ public sealed partial class ImageLibrary : IProvidedImages
                 "Image.FilesystemDamaged", $"{tree.FilesystemImagePath} is damaged: remove the image and pull it again", ErrorKind.DataCorrupt));
         }
 
-        return tree.Contents = _filesystems.ReadContents(image).Contents;
+        IReadOnlyList<ContentRef> contents = _filesystems.ReadContents(image).Contents;
+        lock (_lock)
+        {
+            return tree.Contents ??= contents;
+        }
     }
 
     /// <summary>Null if the filesystem image is damaged: other images must be freed and measured all the same.</summary>

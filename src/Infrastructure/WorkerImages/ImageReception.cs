@@ -38,6 +38,7 @@ internal sealed class ImageReception
     private Task? _running; // under a lock on _stop until set
     private readonly Dictionary<ReceptionShare, HashSet<string>> _shares = []; // with the names claimed; guards itself
     private volatile bool _abandoned;
+    private volatile bool _goesOn;
 
     /// <param name="bundle">Owned: disposed when the reception ends.</param>
     /// <param name="objects">Where contents go.</param>
@@ -67,6 +68,9 @@ internal sealed class ImageReception
 
     public IReadOnlyList<WorkerTree> Trees { get; }
 
+    /// <summary>What it brings, in the order of arrival.</summary>
+    public IReadOnlyList<ContentRef> Contents => _bundle.Contents;
+
     public Task<Result> Completion => _completion.Task;
 
     public ReceptionProgress Progress => new(_bundle.ReceivedBytes, _bundle.TotalBytes, _sink.Done, _bundle.Contents.Count, _building);
@@ -81,7 +85,7 @@ internal sealed class ImageReception
     }
 
     /// <summary>Removes the trees that only this reception was to bring; set by the library.</summary>
-    public Func<ImageReception, Task>? Abandoned { get; init; }
+    public required Func<Task> Abandoned { get; init; }
 
     public void Start()
     {
@@ -92,15 +96,19 @@ internal sealed class ImageReception
     }
 
     /// <summary>Ends the reception and waits until it has ended; one that never started ends like one that was cut off at once.</summary>
-    public async Task StopAsync()
+    /// <param name="goesOn">The daemon stops and the next one takes the reception up. Otherwise whoever waits for its contents is told, unless another reception has promised them too.</param>
+    public async Task StopAsync(bool goesOn = false)
     {
+        _goesOn = goesOn;
         await _stop.CancelAsync();
         Start();
         await _running!;
     }
 
-    /// <summary>The last of its pulls has failed: nobody may join any more.</summary>
+    /// <summary>Nobody may join any more: the last of its pulls has failed, or its image is being removed. Changes under the library's lock.</summary>
     public bool IsAbandoned => _abandoned;
+
+    public void Abandon() => _abandoned = true;
 
     public void Join(ReceptionShare share)
     {
@@ -120,12 +128,12 @@ internal sealed class ImageReception
         }
     }
 
-    /// <summary>One pull has failed. True if no other uses the reception, which then takes no more; one that the daemon took up by itself belongs to a pull of an earlier daemon.</summary>
+    /// <summary>One pull has failed. True if no other uses the reception, which then takes no more.</summary>
     public bool Leave(ReceptionShare share)
     {
         lock (_shares)
         {
-            return _shares.Remove(share) && _shares.Count == 0 && Abandoned is not null && (_abandoned = true);
+            return _shares.Remove(share) && _shares.Count == 0 && (_abandoned = true);
         }
     }
 
@@ -133,10 +141,7 @@ internal sealed class ImageReception
     public async Task AbandonAsync()
     {
         await StopAsync();
-        if (Abandoned is not null)
-        {
-            await Abandoned(this);
-        }
+        await Abandoned();
     }
 
     private async Task RunAsync()
@@ -169,7 +174,7 @@ internal sealed class ImageReception
             _sink.Dispose();
         }
 
-        if (!outcome.IsSuccess && outcome.Error.Kind != ErrorKind.Cancelled)
+        if (!outcome.IsSuccess && !_goesOn)
         {
             FailMissing(outcome.Error);
         }

@@ -43,6 +43,9 @@ internal static partial class LibraryLog
     [LoggerMessage(Level = LogLevel.Information, Message = "directory tree of {ChainId} built in {Ms} ms")]
     public static partial void TreeBuilt(ILogger logger, string chainId, long ms);
 
+    [LoggerMessage(Level = LogLevel.Information, Message = "no directory tree of {ChainId} was built, because the image was removed ({Reason})")]
+    public static partial void TreeNotBuilt(ILogger logger, string chainId, string reason);
+
     [LoggerMessage(Level = LogLevel.Information, Message = "{Count} mounts of an earlier daemon detached; containers that use them keep them")]
     public static partial void LeftoversDetached(ILogger logger, int count);
 

@@ -13,7 +13,7 @@ namespace Starlight.Infrastructure.WorkerImages;
 /// <code>
 /// mnt             the filesystem image, mounted when first needed
 /// inner/complete  nested, complete trees: one read-only overlay for all containers
-/// inner/&lt;n&gt;       nested, while contents arrive: one per snapshot, with the snapshot's gate directory
+/// inner/&lt;n&gt;       nested, while contents arrive or what is opened is recorded: one per snapshot, with the snapshot's gate directory
 /// </code>
 /// A single overlay needs no mount of ours but the first; the container's own overlay names the layers. Nested is what the mode says, and what a snapshot on many ordinary layers needs.
 /// </summary>
@@ -35,7 +35,7 @@ internal sealed class OverlayRoots(MountCapabilities capabilities, ObjectStore o
 
     public Task PrepareAsync(WorkerTree tree, CancellationToken cancellationToken) => Task.CompletedTask;
 
-    public RootFilesystemLayers Attach(WorkerTree tree, string snapshotKey, bool inOneDirectory = false)
+    public RootFilesystemLayers Attach(WorkerTree tree, string snapshotKey, bool inOneDirectory = false, Action<GateLookup>? opened = null)
     {
         bool nested = inOneDirectory || capabilities.Mode == MountMode.NestedOverlay;
         lock (_lock)
@@ -48,7 +48,7 @@ internal sealed class OverlayRoots(MountCapabilities capabilities, ObjectStore o
             }
 
             OverlayLayers layers = new(tree.MountPoint, objects.Root);
-            if (tree.Complete)
+            if (tree.Complete && (opened is null || gate is null))
             {
                 return nested
                     ? new RootFilesystemLayers(MountInner(Path.Combine(tree.InnerDirectory, SharedInner), layers), null, null)
@@ -63,7 +63,7 @@ internal sealed class OverlayRoots(MountCapabilities capabilities, ObjectStore o
             if (!_attachments.TryGetValue(snapshotKey, out Attachment? attachment))
             {
                 string name = (++_names).ToString(CultureInfo.InvariantCulture);
-                attachment = new Attachment(tree, gate.CreateDirectory(name), Path.Combine(tree.InnerDirectory, name));
+                attachment = new Attachment(tree, gate.CreateDirectory(name, opened), Path.Combine(tree.InnerDirectory, name));
                 _attachments.Add(snapshotKey, attachment);
             }
 

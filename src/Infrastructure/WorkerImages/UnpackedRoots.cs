@@ -2,7 +2,9 @@ using Microsoft.Extensions.Logging;
 using Starlight.Application.Abstractions.Images;
 using Starlight.Application.Abstractions.Snapshots;
 using Starlight.Domain.Content;
+using Starlight.Domain.SharedKernel;
 using Starlight.Domain.Trees;
+using Starlight.Infrastructure.Fuse;
 using Starlight.Infrastructure.Objects;
 using Starlight.Infrastructure.Unpacking;
 
@@ -47,7 +49,7 @@ internal sealed class UnpackedRoots(ObjectStore objects, IFilesystemImages files
         return building.Work!.WaitAsync(cancellationToken);
     }
 
-    public RootFilesystemLayers Attach(WorkerTree tree, string snapshotKey, bool inOneDirectory = false) => new(tree.UnpackedDirectory, null, null);
+    public RootFilesystemLayers Attach(WorkerTree tree, string snapshotKey, bool inOneDirectory = false, Action<GateLookup>? opened = null) => new(tree.UnpackedDirectory, null, null);
 
     public void Detach(string snapshotKey)
     {
@@ -93,6 +95,11 @@ internal sealed class UnpackedRoots(ObjectStore objects, IFilesystemImages files
             FileTree files = filesystems.ReadTree(File.ReadAllBytes(tree.FilesystemImagePath));
             _unpacker.Unpack(files, tree.UnpackedDirectory, cancellationToken);
             LibraryLog.TreeBuilt(logger, tree.ChainId.ToString(), (long)time.GetElapsedTime(started).TotalMilliseconds);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new FailureException(
+                new Error("Tree.NotBuilt", $"the directory tree of {tree.ChainId} was not built, because {tree.FilesystemImagePath} cannot be read ({e.Message}): pull the image again", ErrorKind.Internal), e);
         }
         finally
         {

@@ -18,6 +18,9 @@ public sealed record WorkerLayout(string Root)
     /// <summary>Where capabilities are tried at start.</summary>
     public string ScratchDirectory => Path.Combine(Root, "scratch");
 
+    /// <summary>What containers were seen to open, and the optimizer's switch.</summary>
+    public string TracesDirectory => Path.Combine(Root, "traces");
+
     /// <summary>Writable layers of containers.</summary>
     public string SnapshotsDirectory => Path.Combine(Root, "snapshots");
 }

@@ -1,34 +1,40 @@
 using System.CommandLine;
 using System.Globalization;
+using Starlight.Domain.References;
 using Starlight.Infrastructure.Grpc;
 using Starlight.Infrastructure.Grpc.Protocol;
 using Starlight.Presentation.Cli.Output;
 
 namespace Starlight.Presentation.Cli.Commands;
 
-/// <summary><c>ctr-starlight pull [BASE] REF</c>: one request to the proxy; returns as soon as a container can be created.</summary>
+/// <summary><c>ctr-starlight pull [BASE] REF…</c>: one request to the proxy; returns as soon as containers can be created.</summary>
 internal static class PullCommand
 {
     public static Command Build(GlobalOptions global)
     {
-        Argument<string[]> references = new("[BASE] REF") { Description = "image to pull, and before it the image to build upon [default base: every complete image on this worker]", Arity = new ArgumentArity(1, 2) };
+        Argument<string[]> references = new("REF")
+        {
+            Description = "image to pull; several are fetched as one, in one order. Of exactly two of one repository the first is not pulled but built upon, as with --base",
+            Arity = ArgumentArity.OneOrMore,
+        };
+        Option<string> from = new("--base") { Description = "image on this worker to build upon [default: every complete one]", HelpName = "REF" };
         Option<string> profile = new("--profile", "-p") { Description = "proxy profile [default: the default profile]" };
         Option<string> platform = new("--platform") { Description = "e.g. linux/arm64 [default: this machine's]" };
         Option<bool> wait = new("--disable-early-start", "-w") { Description = "return only when every content has arrived" };
         Option<bool> quiet = new("--quiet", "-q") { Description = "print nothing on success" };
-        Command command = new("pull", "Pull an image through the proxy.") { references, profile, platform, wait, quiet };
+        Command command = new("pull", "Pull images through the proxy.") { references, from, profile, platform, wait, quiet };
         command.SetAction(async (parse, cancellationToken) =>
         {
-            string[] names = parse.GetRequiredValue(references);
+            (string based, string[] names) = Split(parse.GetRequiredValue(references), parse.GetValue(from));
             PullImageRequest request = new()
             {
-                Base = names.Length == 2 ? names[0] : "",
+                Base = based,
                 ProxyProfile = parse.GetValue(profile) ?? "",
                 Platform = parse.GetValue(platform) ?? "",
                 Namespace = global.NamespaceOf(parse),
                 DisableEarlyStart = parse.GetValue(wait),
             };
-            request.References.Add(names[^1]);
+            request.References.AddRange(names);
             using GrpcChannel channel = global.Connect(parse);
             PullSummary? summary = null;
             using (StatusLine status = new(parse.GetValue(quiet)))
@@ -50,6 +56,14 @@ internal static class PullCommand
             return 0;
         });
         return command;
+    }
+
+    /// <summary>What the original calls <c>pull BASE REF</c> is an update of one repository; images of different ones are wanted together.</summary>
+    private static (string Base, string[] References) Split(string[] names, string? named)
+    {
+        bool isUpdate = named is null && names.Length == 2 && ImageReference.Parse(names[0]) is { IsSuccess: true } first && ImageReference.Parse(names[1]) is { IsSuccess: true } second
+            && first.Value.Name == second.Value.Name;
+        return isUpdate ? (names[0], names[1..]) : (named ?? "", names);
     }
 
     private static void Print(PullSummary summary)

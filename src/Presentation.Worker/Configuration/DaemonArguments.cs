@@ -21,6 +21,7 @@ internal sealed class DaemonArguments
     private readonly Option<string> _mountMode = new("--mount-mode") { Description = "auto, single-overlay, nested-overlay or directory-tree [env STARLIGHT_MOUNT_MODE; default auto: the best that works]" };
     private readonly Option<string> _erofs = new("--erofs") { Description = "auto, file or loop: what carries filesystem images [env STARLIGHT_EROFS; default auto]" };
     private readonly Option<string> _earlyStart = new("--early-start") { Description = "auto, on or off: containers start while content is arriving [env STARLIGHT_EARLY_START; default auto: where it works]" };
+    private readonly Option<string> _reportStalls = new("--report-stalls") { Description = "on or off: what containers open while they wait for their image is reported to the proxy, which then sends that first [env STARLIGHT_REPORT_STALLS; default on]" };
     private readonly Option<string[]> _proxy = new("--proxy", "-p") { Description = "name,protocol,address[,user,password]; may be repeated; never written to the configuration", AllowMultipleArgumentsPerToken = false };
 
     private readonly Option<string> _proxyCa = new("--proxy-ca") { Description = "PEM file of the certificate authorities of https proxies whose profile names none [env STARLIGHT_PROXY_CA; default: those that the machine trusts]" };
@@ -29,7 +30,7 @@ internal sealed class DaemonArguments
     {
         RootCommand root = new("Starlight's worker daemon: containerd snapshotter, object store and pulls.")
         {
-            _config, _logLevel, _metadata, _socket, _daemon, _containerd, _namespace, _defaultProxy, _fsRoot, _id, _mountMode, _erofs, _earlyStart, _proxy, _proxyCa,
+            _config, _logLevel, _metadata, _socket, _daemon, _containerd, _namespace, _defaultProxy, _fsRoot, _id, _mountMode, _erofs, _earlyStart, _reportStalls, _proxy, _proxyCa,
         };
         root.SetAction(async (parse, cancellationToken) =>
         {
@@ -62,19 +63,32 @@ internal sealed class DaemonArguments
         {
             ConfigPath = path,
             LogLevel = parse.GetValue(_logLevel) ?? Environment.GetEnvironmentVariable("LOG_LEVEL") ?? file.LogLevel ?? "info",
-            Id = parse.GetValue(_id) ?? file.Id ?? Environment.MachineName,
+            Id = ParseId(parse.GetValue(_id) ?? file.Id ?? Environment.MachineName),
             MetadataPath = Path.GetFullPath(parse.GetValue(_metadata) ?? file.Metadata ?? Path.Combine(fsRoot, "metadata.db")),
             SnapshotterSocket = Path.GetFullPath(parse.GetValue(_socket) ?? file.Socket ?? DaemonSettings.DefaultSnapshotterSocket),
             DaemonSocket = Path.GetFullPath(parse.GetValue(_daemon) ?? file.Daemon ?? DaemonSettings.DefaultDaemonSocket),
             ContainerdSocket = Path.GetFullPath(parse.GetValue(_containerd) ?? file.Containerd ?? DaemonSettings.DefaultContainerdSocket),
             DefaultNamespace = parse.GetValue(_namespace) ?? file.DefaultNamespace ?? "default",
             FsRoot = fsRoot,
+            ReportStalls = OnOff(parse.GetValue(_reportStalls) ?? Environment.GetEnvironmentVariable("STARLIGHT_REPORT_STALLS")) ?? file.ReportStalls ?? true,
             Mounts = MountPreferences.Parse(
                 parse.GetValue(_mountMode) ?? Environment.GetEnvironmentVariable("STARLIGHT_MOUNT_MODE") ?? file.MountMode,
                 parse.GetValue(_erofs) ?? Environment.GetEnvironmentVariable("STARLIGHT_EROFS") ?? file.Erofs,
                 parse.GetValue(_earlyStart) ?? Environment.GetEnvironmentVariable("STARLIGHT_EARLY_START") ?? file.EarlyStart).Value,
         }, config);
     }
+
+    private static bool? OnOff(string? text) => text switch
+    {
+        null => null,
+        "on" => true,
+        "off" => false,
+        _ => throw new FailureException(new Error("Config.Malformed", $"report_stalls '{text}': write on or off", ErrorKind.InvalidInput)),
+    };
+
+    private static string ParseId(string text) => WorkerName.IsAcceptable(text)
+        ? text
+        : throw new FailureException(new Error("Config.Id", $"'{text}' cannot be this worker's name: use up to {WorkerName.MaxLength} printable ASCII characters without spaces and quotes", ErrorKind.InvalidInput));
 
     /// <summary><c>name,protocol,address[,user[,password]]</c>: the password is all the rest, so it may hold commas.</summary>
     internal static ProxyProfile ParseProxy(string text)

@@ -49,6 +49,10 @@ internal sealed record DaemonFile
     [JsonPropertyName("early_start")]
     public string? EarlyStart { get; init; }
 
+    /// <summary>False: what containers open while they wait for their image is not reported.</summary>
+    [JsonPropertyName("report_stalls")]
+    public bool? ReportStalls { get; init; }
+
     /// <summary>PEM file of the certificate authorities of every proxy that has no <c>ca_file</c> of its own.</summary>
     [JsonPropertyName("proxy_ca")]
     public string? ProxyCa { get; init; }
@@ -118,6 +122,9 @@ internal sealed record DaemonSettings
 
     /// <summary>Objects, filesystem images, snapshots, the gate's mount point.</summary>
     public required string FsRoot { get; init; }
+
+    /// <summary>Containers that wait for their image are traced, and what they open is reported.</summary>
+    public required bool ReportStalls { get; init; }
 
     /// <summary>How containers are to be mounted.</summary>
     public required MountPreferences Mounts { get; init; }

@@ -47,6 +47,28 @@ public sealed partial class DeltaPlannerTests
     }
 
     [Fact]
+    public void Plan_WhenItIsKnownWhenContentsAreOpened_SendsHotContentsOfAllImagesByTime()
+    {
+        // the second starts 100 µs after the first; both open 5; the last of the first is opened before the one ahead of it, which its own order forbids
+        OrderedImage first = new([C(1, 10), C(2, 20_000), C(3, 30), C(5, 50), C(8, 80)], [D(1), D(5), D(2), D(3)], 4) { Moments = [0, 150, 300, 200] };
+        OrderedImage second = new([C(4, 40), C(5, 50), C(6, 60), C(7, 70)], [D(4), D(5), D(6)], 3) { Moments = [100, 110, 350] };
+
+        DeltaPlan plan = DeltaPlanner.Plan([first, second], [[C(6, 60)]]);
+
+        plan.Contents.Take(plan.HotContentCount).Select(c => c.Content.Digest).ShouldBe([D(1), D(4), D(5), D(2), D(3)]);
+        plan.Contents.Skip(plan.HotContentCount).Select(c => c.Content.Digest).ShouldBe([D(8), D(7)], ignoreOrder: true);
+    }
+
+    [Fact]
+    public void Plan_WhenItIsNotKnownOfAllImages_SharesTheLineByBytes()
+    {
+        OrderedImage first = new([C(1, 10), C(2, 20)], [D(1), D(2)], 2) { Moments = [0, 1] };
+        OrderedImage second = new([C(3, 30), C(4, 40)], [D(3), D(4)], 2);
+
+        DeltaPlanner.Plan([first, second], []).Contents.Select(c => c.Content.Digest).ShouldBe([D(1), D(3), D(2), D(4)]);
+    }
+
+    [Fact]
     public void Plan_WhenOrderNamesUnknownContents_PassesThemOver()
     {
         OrderedImage image = new([C(1, 10), C(2, 20)], [D(7), D(2), D(2), D(8)]);

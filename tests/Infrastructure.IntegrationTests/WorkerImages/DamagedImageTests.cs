@@ -4,6 +4,7 @@ using Starlight.Domain.SharedKernel;
 using Starlight.Domain.Trees;
 using Starlight.Infrastructure.Erofs;
 using Starlight.Infrastructure.Objects;
+using Starlight.Infrastructure.Tracing;
 using Starlight.Infrastructure.WorkerImages;
 using Starlight.TestKit;
 using static Starlight.TestKit.LayerEntries;
@@ -20,6 +21,7 @@ public sealed class DamagedImageTests : IAsyncDisposable
     private readonly WorkerLayout _layout;
     private readonly ObjectStore _objects;
     private ImageLibrary? _library;
+    private ContainerTraces? _traces;
 
     public DamagedImageTests()
     {
@@ -37,6 +39,8 @@ public sealed class DamagedImageTests : IAsyncDisposable
         {
             await _library.DisposeAsync();
         }
+
+        _traces?.Dispose();
 
         _objects.Dispose();
         _scratch.Dispose();
@@ -124,8 +128,9 @@ public sealed class DamagedImageTests : IAsyncDisposable
     private ImageLibrary OpenDamaged(bool missing)
     {
         UnpackedRoots roots = new(_objects, new ErofsFilesystemImages(), TimeProvider.System, NullLogger<ImageLibrary>.Instance);
+        _traces = new ContainerTraces(_layout.TracesDirectory, obstacle: null, online: false, TimeProvider.System, NullLogger<ContainerTraces>.Instance);
         _library = new ImageLibrary(
-            _layout, _objects, new ArrivalBoard(_objects), roots, new ErofsFilesystemImages(), TimeProvider.System, NullLogger<ImageLibrary>.Instance);
+            _layout, _objects, new ArrivalBoard(_objects), roots, _traces, new ErofsFilesystemImages(), TimeProvider.System, NullLogger<ImageLibrary>.Instance);
         string path = Path.Combine(DirectoryOf(Damaged), "filesystem.erofs");
         if (missing)
         {

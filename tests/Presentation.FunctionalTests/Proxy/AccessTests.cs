@@ -29,6 +29,7 @@ public sealed class AccessTests : IAsyncLifetime
         WriteAccounts(
             Entry("edge", "secret", [Roles.Pull]),
             Entry("team", "secret", [Roles.Pull, Roles.Notify]) with { Images = [$"{_registry.Host}/team/*"] },
+            Entry("worker", "secret", [Roles.Pull, Roles.Report]) with { Images = [$"{_registry.Host}/team/*"] },
             Entry("root", "secret", [Roles.Admin]),
             new AccountEntry { Name = "build", Roles = [Roles.Notify], Token = AccessToken.DigestOf(Token) });
         _proxy = await RunningProxy.StartAsync(new CommandLineSettings { Accounts = AccountsPath });
@@ -117,6 +118,36 @@ public sealed class AccessTests : IAsyncLifetime
         await NotifyAsync("team/app:1");
         using HttpResponseMessage update = await SendAsync(HttpMethod.Get, $"{delta}{_registry.Host}/team/app@{visible}", "Basic team:secret");
         update.StatusCode.ShouldBe(HttpStatusCode.OK);
+    }
+
+    [Theory]
+    [InlineData(null, 401)]
+    [InlineData("Basic edge:secret", 403)]
+    [InlineData("Bearer " + Token, 403)]
+    [InlineData("Basic worker:secret", 200)]
+    [InlineData("Basic root:secret", 200)]
+    public async Task Report_ForEachKindOfLogin_IsAllowedOrRefused(string? login, int status)
+    {
+        using HttpResponseMessage answer = await ReportAsync(login, "[]");
+
+        ((int)answer.StatusCode).ShouldBe(status);
+    }
+
+    [Fact]
+    public async Task Report_OfAnImageOfAnotherRepository_DoesNotTellThatItExists()
+    {
+        using ImagePusher secret = new(_registry.Host, "secret/app");
+        await secret.ImageAsync("1", [ProxyFixture.Layer(4)]);
+        string hidden = await NotifyAsync("secret/app:1");
+        string trace = $$"""[{"id":"{{Guid.NewGuid()}}","image":"{{hidden}}","source":"optimizer","contents":["{{ProxyFixture.Hex(ProxyFixture.Noise(4, 40_000))}}"],"at":[0],"waited":[0]}]""";
+
+        using HttpResponseMessage own = await ReportAsync("Basic worker:secret", trace);
+        using HttpResponseMessage any = await ReportAsync("Basic root:secret", trace);
+        using HttpResponseMessage order = await SendAsync(HttpMethod.Get, $"/starlight/order?ref={_registry.Host}/team/app@{hidden}", "Basic worker:secret");
+
+        (await own.Content.ReadAsStringAsync()).ShouldContain("Trace.ImageUnknown");
+        (await any.Content.ReadAsStringAsync()).ShouldContain("\"stored\"");
+        (await RunningProxy.ProblemAsync(order)).Code.ShouldBe("Image.NotIndexed");
     }
 
     [Fact]
@@ -317,14 +348,25 @@ public sealed class AccessTests : IAsyncLifetime
         return System.Text.Json.Nodes.JsonNode.Parse(body)!["images"]![0]!["digest"]!.GetValue<string>();
     }
 
+    private async Task<HttpResponseMessage> ReportAsync(string? login, string traces)
+    {
+        using HttpRequestMessage request = new(HttpMethod.Post, "/starlight/report") { Content = new StringContent($"{{\"worker\":\"w\",\"traces\":{traces}}}", Encoding.UTF8, "application/json") };
+        LogIn(request, login);
+        return await _proxy.Http.SendAsync(request);
+    }
+
     private Task<HttpResponseMessage> SendAsync(HttpMethod method, string path, string? login)
     {
         HttpRequestMessage request = new(method, path);
+        LogIn(request, login);
+        return _proxy.Http.SendAsync(request);
+    }
+
+    private static void LogIn(HttpRequestMessage request, string? login)
+    {
         if (login?.Split(' ') is [{ } scheme, { } credentials])
         {
             request.Headers.Authorization = new AuthenticationHeaderValue(scheme, scheme == "Basic" ? Convert.ToBase64String(Encoding.UTF8.GetBytes(credentials)) : credentials);
         }
-
-        return _proxy.Http.SendAsync(request);
     }
 }

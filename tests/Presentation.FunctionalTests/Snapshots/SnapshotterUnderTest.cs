@@ -51,8 +51,13 @@ public sealed class SnapshotterUnderTest : IAsyncDisposable
     /// <summary>A client whose snapshots have these labels.</summary>
     public SnapshotsClient NewClient(params (string Key, string Value)[] always) => new(_channel, "starlight", Work, always: always);
 
-    /// <summary>Stops listening and closes the store. Can be called again.</summary>
-    public Task StopAsync() => StopHostAsync();
+    /// <summary>Stops listening and closes the store, and closes that again.</summary>
+    public async Task StopTwiceAsync()
+    {
+        var store = (IAsyncDisposable)_app!.Services.GetRequiredService<ISnapshotStore>();
+        await StopHostAsync();
+        await store.DisposeAsync();
+    }
 
     public async Task RestartAsync()
     {
@@ -99,6 +104,7 @@ public sealed class SnapshotterUnderTest : IAsyncDisposable
         builder.WebHost.UseGrpcUnixSockets(_listener);
         builder.Services.AddSnapshots(Root);
         builder.Services.AddSingleton<IProvidedImages>(Images);
+        builder.Services.AddSingleton<IContainerTraces, NoContainerTraces>();
         _app = builder.Build();
         _app.MapSnapshots();
         _app.MapGrpcUnimplemented();

@@ -8,7 +8,8 @@ namespace Starlight.Application.Abstractions.Catalog;
 /// <summary>What a name stands for on one platform.</summary>
 /// <param name="Manifest">The image.</param>
 /// <param name="Index">The index that lists it under this name; null if the name stands for the manifest itself.</param>
-public sealed record NamedImage(Digest Manifest, Digest? Index);
+/// <param name="Order">Names the order that its traces have taught (<see cref="IndexedOrder.Name"/>); null if there is none.</param>
+public sealed record NamedImage(Digest Manifest, Digest? Index, Digest? Order = null);
 
 /// <summary>Lookups of the catalog's read side: which image a name or a digest stands for. Safe for concurrent use.</summary>
 public interface IImageQueries

@@ -1,8 +1,10 @@
 using Starlight.Domain.Bundles;
 using Starlight.Domain.Content;
 using Starlight.Domain.Images;
+using Starlight.Domain.Ordering;
 using Starlight.Domain.Proxies;
 using Starlight.Domain.References;
+using Starlight.Domain.SharedKernel;
 
 namespace Starlight.Application.Abstractions.Proxies;
 
@@ -52,6 +54,18 @@ public interface IIncomingBundle : IAsyncDisposable
     long TotalBytes { get; }
 }
 
+/// <summary>The order of an image's contents at a proxy.</summary>
+/// <param name="Basis"><c>traces</c>, <c>inherited</c> or <c>predicted</c>.</param>
+/// <param name="Hot">The first so many are expected to be opened during start-up.</param>
+/// <param name="Count">All contents.</param>
+public sealed record SentOrder(
+    string Platform, string Digest, string Basis, int Traces, string? InheritedFrom, int Hot, long HotBytes, int Count, IReadOnlyList<string> Groups, IReadOnlyList<SentContent> Contents);
+
+/// <param name="Rank">Average position in traces; null if none opened it.</param>
+/// <param name="At">Microseconds from the container's start to its opening, on average.</param>
+/// <param name="Traces">How many traces opened it.</param>
+public sealed record SentContent(string Digest, long Size, double? Rank, long? At, int Traces, IReadOnlyList<string> Paths);
+
 /// <summary>Requests to Starlight proxies over connections that are kept open. Failures are FailureExceptions that name the proxy.</summary>
 public interface IProxyClient
 {
@@ -61,4 +75,16 @@ public interface IProxyClient
 
     /// <summary>Sends the request and returns when all metadata is here and checked against its digests.</summary>
     Task<IIncomingBundle> RequestDeltaAsync(ProxyProfile proxy, DeltaRequest request, CancellationToken cancellationToken);
+
+    /// <summary>Sends traces. Repeating it does no harm: a trace counts once.</summary>
+    /// <returns>For each trace null if the proxy has stored it, or why it never will.</returns>
+    Task<IReadOnlyList<Error?>> ReportAsync(ProxyProfile proxy, string worker, IReadOnlyList<Trace> traces, CancellationToken cancellationToken);
+
+    /// <summary>In which order the proxy sends an image's contents.</summary>
+    /// <param name="proxy">Whom to ask.</param>
+    /// <param name="reference">The image.</param>
+    /// <param name="platform">Null for all that the proxy knows.</param>
+    /// <param name="all">Also contents that are not expected to be opened during start-up.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    Task<IReadOnlyList<SentOrder>> GetOrderAsync(ProxyProfile proxy, ImageReference reference, Platform? platform, bool all, CancellationToken cancellationToken);
 }

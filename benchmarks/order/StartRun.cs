@@ -1,0 +1,173 @@
+using System.Diagnostics;
+using System.Net;
+using System.Net.Sockets;
+using System.Runtime.InteropServices;
+using System.Text.Json.Nodes;
+using Starlight.TestKit;
+
+namespace Starlight.Benchmarks.Order;
+
+/// <summary>One application's two versions on a stack of their own: real containers, traced by the daemon as for a user.</summary>
+internal sealed class StartRun : IAsyncDisposable
+{
+    private static readonly TimeSpan StartDeadline = TimeSpan.FromMinutes(2);
+
+    /// <summary>Ports that make-trees.sh gives to the applications.</summary>
+    private static readonly Dictionary<string, int> Ports = new(StringComparer.Ordinal)
+    {
+        ["redis"] = 7001,
+        ["memcached"] = 7002,
+        ["nginx"] = 7003,
+        ["postgres"] = 7004,
+        ["python"] = 7005,
+        ["node"] = 7006,
+        ["java"] = 7007,
+        ["tomcat"] = 7008,
+    };
+
+    private readonly string _directory;
+    private readonly string _app;
+    private readonly StarlightStack _stack;
+    private readonly HttpClient _http;
+
+    private StartRun(string directory, string app, StarlightStack stack)
+    {
+        (_directory, _app, _stack) = (directory, app, stack);
+        _http = new HttpClient { BaseAddress = stack.ProxyUrl, Timeout = TimeSpan.FromMinutes(10) };
+    }
+
+    public static async Task<StartRun> StartAsync(string directory, string app) => new(directory, app, await StarlightStack.StartAsync());
+
+    public async Task<StartFigures> MeasureAsync()
+    {
+        // The old version: what is predicted, then what a trace teaches.
+        string old = await PushAsync("old");
+        await _stack.NotifyAsync(old);
+        (IReadOnlyList<(string, long)> predicted, int predictedHot, _) = await OrderAsync(old);
+        await _stack.PullWholeAsync(old);
+        _ = await RunAsync(old); // the first start of all finds caches cold
+        double untraced = await RunAsync(old);
+        (HashSet<string> first, double traced) = await TraceAsync(old);
+
+        // The new one: what it inherits, then its own.
+        string renewed = await PushAsync("new");
+        await _stack.NotifyAsync(renewed);
+        (IReadOnlyList<(string, long)> inherited, int inheritedHot, _) = await OrderAsync(renewed);
+        await _stack.PullWholeAsync(renewed);
+        (HashSet<string> second, _) = await TraceAsync(renewed);
+        (IReadOnlyList<(string Digest, long Size)> own, int ownHot, IReadOnlyList<(string, long)> byPath) = await OrderAsync(renewed);
+        (HashSet<string> third, _) = await TraceAsync(renewed);
+        return new StartFigures(
+            _app,
+            third.Count,
+            own.Where(c => third.Contains(c.Digest)).Sum(c => c.Size),
+            own.Sum(c => c.Size),
+            OrderFigures.Of(byPath, 0, third),
+            OrderFigures.Of(predicted, predictedHot, first),
+            OrderFigures.Of(inherited, inheritedHot, second),
+            OrderFigures.Of(own, ownHot, third),
+            untraced,
+            traced);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        _http.Dispose();
+        await _stack.DisposeAsync();
+    }
+
+    private async Task<(HashSet<string> Opened, double Seconds)> TraceAsync(string reference)
+    {
+        (await _stack.Cli("optimizer", "on")).Succeeded();
+        double seconds = await RunAsync(reference);
+        (await _stack.Cli("optimizer", "off")).Succeeded();
+        string file = Directory.GetFiles(Path.Combine(_stack.FsRoot, "traces"), "*.trace").Single();
+        HashSet<string> opened = [.. File.ReadLines(file).Skip(1).Select(line => "sha256:" + line.Split(' ')[0])];
+        (await _stack.Cli("report")).Succeeded();
+        return (opened, seconds);
+    }
+
+    /// <returns>Seconds until the application answers.</returns>
+    private async Task<double> RunAsync(string reference)
+    {
+        string name = _stack.NewName(_app);
+        long started = Stopwatch.GetTimestamp();
+        (await _stack.Ctr("run", "-d", "--net-host", "--snapshotter", StarlightStack.Snapshotter, reference, name)).Succeeded();
+        while (!Answers(Ports[_app]))
+        {
+            if (Stopwatch.GetElapsedTime(started) > StartDeadline)
+            {
+                throw new TimeoutException($"{_app} does not answer\n{_stack.Logs}");
+            }
+
+            await Task.Delay(10);
+        }
+
+        double seconds = Stopwatch.GetElapsedTime(started).TotalSeconds;
+        await _stack.RemoveContainerAsync(name);
+        while (Answers(Ports[_app]))
+        {
+            await Task.Delay(10);
+        }
+
+        return seconds;
+    }
+
+    private static bool Answers(int port)
+    {
+        foreach (IPAddress address in new[] { IPAddress.Loopback, IPAddress.IPv6Loopback })
+        {
+            using Socket socket = new(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+            try
+            {
+                socket.Connect(address, port);
+                return true;
+            }
+            catch (SocketException)
+            {
+                // not yet
+            }
+        }
+
+        return false;
+    }
+
+    private async Task<(IReadOnlyList<(string Digest, long Size)> Order, int Hot, IReadOnlyList<(string, long)> ByPath)> OrderAsync(string reference)
+    {
+        JsonNode image = JsonNode.Parse(await _http.GetStringAsync($"/starlight/order?all=true&ref={Uri.EscapeDataString(reference)}"))!["images"]![0]!;
+        (string Digest, long Size, string Path)[] contents =
+            [.. image["contents"]!.AsArray().Select(c => ((string)c!["digest"]!, (long)c["size"]!, c["paths"]!.AsArray().Select(p => (string)p!).Min(StringComparer.Ordinal)!))];
+        return ([.. contents.Select(c => (c.Digest, c.Size))], (int)image["hot"]!, [.. contents.OrderBy(c => c.Path, StringComparer.Ordinal).Select(c => (c.Digest, c.Size))]);
+    }
+
+    /// <summary>A docker archive of one layer with the command as a Dockerfile would have it.</summary>
+    private async Task<string> PushAsync(string age)
+    {
+        string work = _stack.Scratch(_stack.NewName("image"));
+        Directory.CreateDirectory(work);
+        Tool.Run("tar", ["-C", Path.Combine(_directory, $"{_app}-{age}"), "--sort=name", "--xattrs", "--numeric-owner", "-cf", Path.Combine(work, "layer.tar"), "."]);
+        string diffId = Tool.Run("sha256sum", [Path.Combine(work, "layer.tar")])[..64];
+        string[] command = Tool.Bash($"eval set -- $(cat '{Path.Combine(_directory, _app + ".cmd")}'); printf '%s\\n' \"$@\"").TrimEnd('\n').Split('\n');
+        JsonObject config = new()
+        {
+            ["os"] = "linux",
+            ["architecture"] = RuntimeInformation.OSArchitecture == Architecture.Arm64 ? "arm64" : "amd64",
+            ["config"] = new JsonObject
+            {
+                ["Env"] = new JsonArray("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
+                ["Cmd"] = new JsonArray([.. command.Select(word => (JsonNode)word)]),
+                ["WorkingDir"] = "/srv",
+            },
+            ["rootfs"] = new JsonObject { ["type"] = "layers", ["diff_ids"] = new JsonArray($"sha256:{diffId}") },
+        };
+        await File.WriteAllTextAsync(Path.Combine(work, "config.json"), config.ToJsonString());
+        JsonArray manifest = [new JsonObject { ["Config"] = "config.json", ["RepoTags"] = new JsonArray($"starlight.test/{_app}:{age}"), ["Layers"] = new JsonArray("layer.tar") }];
+        await File.WriteAllTextAsync(Path.Combine(work, "manifest.json"), manifest.ToJsonString());
+        string archive = work + ".tar";
+        Tool.Run("tar", ["-C", work, "-cf", archive, "manifest.json", "config.json", "layer.tar"]);
+        Directory.Delete(work, recursive: true);
+        string reference = await _stack.PushAsync($"docker-archive:{archive}", $"start/{_app}:{age}");
+        File.Delete(archive);
+        return reference;
+    }
+}

@@ -1,0 +1,84 @@
+using System.Text.RegularExpressions;
+
+namespace Starlight.Domain.Ordering.Languages;
+
+/// <summary>
+/// The words of a shell script that may name what it runs or reads: without comments, with the variables put in that it gave a constant value before. Neither conditions nor functions are
+/// understood: what is named in a branch not taken is a guess that misses.
+/// </summary>
+internal sealed partial class ShellScript
+{
+    /// <summary>Programs by these names exist, but the shell does not open them.</summary>
+    private static readonly HashSet<string> BuiltIn = new(StringComparer.Ordinal)
+    {
+        "[", "alias", "bg", "break", "builtin", "case", "cd", "command", "continue", "declare", "do", "done", "echo", "elif", "else", "esac", "eval", "exec", "exit", "export", "false", "fi", "for", "function", "getopts",
+        "hash", "if", "in", "kill", "let", "local", "printf", "pwd", "read", "readonly", "return", "set", "shift", "shopt", "test", "then", "time", "times", "trap", "true", "type", "typeset", "ulimit", "umask", "unalias",
+        "unset", "until", "wait", "while",
+    };
+
+    private readonly Dictionary<string, string> _variables = new(StringComparer.Ordinal);
+
+    /// <summary>Directories that the script puts into PATH.</summary>
+    public List<string> Path { get; } = [];
+
+    public ShellScript(IReadOnlyDictionary<string, string> environment)
+    {
+        foreach ((string name, string value) in environment)
+        {
+            _variables[name] = value;
+        }
+    }
+
+    /// <summary>One command after the other, each as its words.</summary>
+    public IEnumerable<string[]> Commands(string text)
+    {
+        foreach (string line in text.Replace("\\\n", " ", StringComparison.Ordinal).Split('\n'))
+        {
+            string code = Comment().Replace(line, "");
+            foreach (Match assignment in Assignment().Matches(code))
+            {
+                Assign(assignment.Groups["name"].Value, Expand(assignment.Groups["value"].Value.Trim('"', '\'')));
+            }
+
+            foreach (string command in code.Split([';', '&', '|', '(', ')', '`'], StringSplitOptions.RemoveEmptyEntries))
+            {
+                string[] words =
+                [
+                    .. command.Split([' ', '\t', '<', '>'], StringSplitOptions.RemoveEmptyEntries)
+                        .Select(w => Expand(w.Trim('"', '\'')))
+                        .Where(w => w.Length is > 0 and < 1024 && !w.Contains('$', StringComparison.Ordinal))
+                        .SkipWhile(w => BuiltIn.Contains(w) || w.Contains('=', StringComparison.Ordinal)),
+                ];
+                if (words.Length > 0)
+                {
+                    yield return words;
+                }
+            }
+        }
+    }
+
+    private void Assign(string name, string value)
+    {
+        if (name == "PATH")
+        {
+            Path.AddRange(value.Split(':').Where(d => d.StartsWith('/') && !d.Contains('$', StringComparison.Ordinal)));
+        }
+        else if (!value.Contains('$', StringComparison.Ordinal) && !value.Contains('`', StringComparison.Ordinal))
+        {
+            _variables[name] = value;
+        }
+    }
+
+    private string Expand(string word) => word.Contains('$', StringComparison.Ordinal)
+        ? Variable().Replace(word, m => _variables.GetValueOrDefault(m.Groups["name"].Value) ?? m.Value)
+        : word;
+
+    [GeneratedRegex(@"(?:^|\s)#.*$", RegexOptions.CultureInvariant, 1000)]
+    private static partial Regex Comment();
+
+    [GeneratedRegex(@"(?:^|[\s;])(?<name>[A-Za-z_][A-Za-z0-9_]*)=(?<value>""[^""\n]*""|'[^'\n]*'|[^\s;""']+)", RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture, 1000)]
+    private static partial Regex Assignment();
+
+    [GeneratedRegex(@"\$\{?(?<name>[A-Za-z_][A-Za-z0-9_]*)\}?", RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture, 1000)]
+    private static partial Regex Variable();
+}
