@@ -38,6 +38,12 @@ internal static class ProxyHost
     /// <summary>Daemons keep idle connections open on purpose, because they start at full speed. TCP's own keep-alive finds dead ones.</summary>
     private static readonly TimeSpan IdleConnection = TimeSpan.FromHours(1);
 
+    /// <summary>
+    /// Connections that take less than 240 bytes a second (Kestrel's own limit) are given up, but not because this machine is busy: handing over the head of an answer has been seen to
+    /// take five seconds, Kestrel's own grace, on a machine with ten times more to do than it could.
+    /// </summary>
+    private static readonly MinDataRate SlowestReader = new(bytesPerSecond: 240, gracePeriod: TimeSpan.FromMinutes(1));
+
     public static async Task<int> RunAsync(ProxySettings settings, CancellationToken cancellationToken)
     {
         await using WebApplication app = Build(settings);
@@ -150,6 +156,7 @@ internal static class ProxyHost
     {
         kestrel.AddServerHeader = false;
         kestrel.Limits.KeepAliveTimeout = IdleConnection;
+        kestrel.Limits.MinResponseDataRate = SlowestReader;
 
         // Everything is in the query; a body has no meaning but for reports, which have a limit of their own.
         kestrel.Limits.MaxRequestBodySize = 64 << 10;
@@ -211,6 +218,11 @@ internal static class ProxyHost
     {
         ILoggerFactory logs = services.GetRequiredService<ILoggerFactory>();
         SocketTransportOptions options = new() { CreateBoundListenSocket = endpoint => CongestionControl.CreateListenSocket(endpoint, congestionControl, logs.CreateLogger("Starlight.Proxy")) };
+        if (plainText)
+        {
+            options.MaxWriteBufferSize = FileSendingOutput.PipeBytes;
+        }
+
         SocketTransportFactory sockets = new(Options.Create(options), logs);
         return plainText ? new Http2PriorKnowledge(sockets) : sockets;
     }

@@ -16,13 +16,19 @@ internal sealed class BundleSource(ContentStore contents, ContentSupply supply)
     /// <summary>A content that arrived can be found damaged or removed by hand when it is opened; not every time.</summary>
     private const int Attempts = 3;
 
-    public Task WriteAsync(Stream output, DeltaBundle delta, CancellationToken cancellationToken) => WriteAsync(output, delta, static _ => ValueTask.CompletedTask, cancellationToken);
+    private readonly BuildMemory _memory = new();
 
+    public Task WriteAsync(Stream output, DeltaBundle delta, CancellationToken cancellationToken) => WriteAsync(output, delta, static _ => ValueTask.CompletedTask, _memory, cancellationToken);
+
+    /// <summary>The same for nobody in particular: one at a time, and behind the others. It does not take from their memory, because it would keep it while it waits for its turns.</summary>
     /// <param name="output">Gets the bundle.</param>
     /// <param name="delta">The bundle.</param>
     /// <param name="turn">Awaited before each content.</param>
     /// <param name="cancellationToken">Stops writing.</param>
-    public async Task WriteAsync(Stream output, DeltaBundle delta, Func<CancellationToken, ValueTask> turn, CancellationToken cancellationToken)
+    public Task WriteAheadAsync(Stream output, DeltaBundle delta, Func<CancellationToken, ValueTask> turn, CancellationToken cancellationToken) =>
+        WriteAsync(output, delta, turn, memory: null, cancellationToken);
+
+    private async Task WriteAsync(Stream output, DeltaBundle delta, Func<CancellationToken, ValueTask> turn, BuildMemory? memory, CancellationToken cancellationToken)
     {
         await using ContentReservation reservation = supply.Reserve(delta.Manifests, delta.Reads);
         await BundleWriter.WriteAsync(
@@ -36,6 +42,7 @@ internal sealed class BundleSource(ContentStore contents, ContentSupply supply)
             },
             BundleWriter.DefaultLevel,
             contents.ScratchDirectory,
+            memory,
             cancellationToken);
     }
 

@@ -137,15 +137,27 @@ internal sealed class DeltaEndpoint(IMediator mediator, RegistryNames registries
                 await bundle.WaitCompleteAsync(context.RequestAborted);
             }
 
-            if (bundle.Length is not null)
+            long offset = 0;
+            long? count = null;
+            if (bundle.Length is { } length)
             {
-                await TypedResults.Stream(bundle.OpenSeekable(), MediaType, entityTag: tag, enableRangeProcessing: true).ExecuteAsync(context);
-                ProxyTelemetry.SentBytes.Add(context.Response.ContentLength ?? 0);
-                return;
+                // Known for a finished bundle: then the client can tell by itself whether it has all.
+                RequestedPart part = RequestedPart.Of(context.Request, tag, length);
+                context.Response.StatusCode = part.Status;
+                context.Response.ContentLength = part.Length;
+                context.Response.Headers.ContentRange = part.Status switch
+                {
+                    StatusCodes.Status206PartialContent => new ContentRangeHeaderValue(part.Offset, part.Offset + part.Length - 1, length).ToString(),
+                    StatusCodes.Status416RangeNotSatisfiable => new ContentRangeHeaderValue(length).ToString(),
+                    _ => default(string),
+                };
+                (offset, count) = (part.Offset, part.Length);
             }
 
-            await bundle.CopyToAsync(context.Response.BodyWriter, offset: 0, context.RequestAborted);
-            ProxyTelemetry.SentBytes.Add(await bundle.WaitCompleteAsync(context.RequestAborted));
+            // The head goes out first, so that nothing waits in between when a file follows it.
+            await context.Response.StartAsync(context.RequestAborted);
+            IFileSender? sender = bundle.Length is null ? null : context.Features.Get<IFileSender>();
+            ProxyTelemetry.SentBytes.Add(await bundle.CopyToAsync(context.Response.BodyWriter, sender, offset, count, context.RequestAborted));
         }
         catch (IOException e) when (!context.RequestAborted.IsCancellationRequested)
         {
