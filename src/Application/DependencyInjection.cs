@@ -2,8 +2,11 @@ using FluentValidation;
 using MediatR;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Logging;
 using Starlight.Application.Abstractions.Catalog;
+using Starlight.Application.Abstractions.Proxies;
 using Starlight.Application.Abstractions.Snapshots;
+using Starlight.Application.Abstractions.Worker;
 using Starlight.Application.Behaviours;
 using Starlight.Application.Delta;
 using Starlight.Application.Indexing;
@@ -57,12 +60,14 @@ public static class DependencyInjection
         AddDeferredSingleton<WorkerVersions>(services);
         AddDeferredSingleton<NextBundles>(services);
         AddDeferredSingleton<ImageShelf>(services);
+        AddDeferredSingleton<PlannedDeltas>(services);
         AddDeferredSingleton<KnownNames>(services);
         AddDeferredSingleton<ImageUse>(services);
         AddDeferredSingleton<LearnedOrders>(services);
         AddDeferredSingleton<ImageRegistrar>(services);
         AddDeferredSingleton<ImageFetch>(services);
-        AddDeferredSingleton<SurplusChains>(services);
+        services.AddSingleton(provider => new ChainFetch(
+            provider.GetRequiredService<IWorkerImages>(), provider.GetRequiredService<IProxyProfiles>(), provider.GetRequiredService<ImageFetch>(), provider.GetRequiredService<ILogger<ChainFetch>>()));
         return services;
     }
 

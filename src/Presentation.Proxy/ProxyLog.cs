@@ -22,8 +22,11 @@ internal static partial class ProxyLog
     [LoggerMessage(6, LogLevel.Error, "{Method} {Path} failed")]
     public static partial void Unhandled(ILogger logger, string method, string path, Exception exception);
 
-    [LoggerMessage(7, LogLevel.Debug, "congestion control {Name} is not to be had here: {Reason}")]
-    public static partial void NoCongestionControl(ILogger logger, string name, string reason);
+    [LoggerMessage(7, LogLevel.Warning, "answers are sent with {InUse}, because congestion control {Name} is not to be had here ({Reason}): pulls over long lines begin more slowly")]
+    public static partial void NoCongestionControl(ILogger logger, string name, string reason, string inUse);
+
+    [LoggerMessage(14, LogLevel.Information, "answers are sent with congestion control {Name}")]
+    public static partial void SendsWith(ILogger logger, string name);
 
     [LoggerMessage(20, LogLevel.Information, "garbage collected: {Images} images, {Layers} layers, {Indexes} indexes; {Contents} contents ({ContentBytes} bytes); {Bundles} bundles ({BundleBytes} bytes)")]
     public static partial void Collected(ILogger logger, int images, int layers, int indexes, long contents, long contentBytes, int bundles, long bundleBytes);
@@ -43,6 +46,9 @@ internal static partial class ProxyLog
     [LoggerMessage(24, LogLevel.Warning, "no bundle of {Image} could be prepared, it is built when it is asked for: {Reason}")]
     public static partial void NotPrepared(ILogger logger, string image, string reason);
 
+    [LoggerMessage(25, LogLevel.Error, "a scan job failed in a way that it should not")]
+    public static partial void ScanLoopFailed(ILogger logger, Exception exception);
+
     [LoggerMessage(8, LogLevel.Information, "read {Path} again: its new version is in use")]
     public static partial void FileReloaded(ILogger logger, string path);
 
@@ -52,8 +58,8 @@ internal static partial class ProxyLog
     [LoggerMessage(10, LogLevel.Warning, "the certificate {Path} ends on {Expires:u}: renew it")]
     public static partial void CertificateExpires(ILogger logger, string path, DateTimeOffset expires);
 
-    [LoggerMessage(EventId = 11, Message = "{Method} {Path} answered {Status} in {Milliseconds:F1} ms to {Account} at {Address}, request {Request}")]
-    public static partial void Served(ILogger logger, LogLevel level, string method, string path, int status, double milliseconds, string account, string address, string request);
+    [LoggerMessage(EventId = 11, Message = "{Method} {Path} answered {Status} in {Milliseconds:F1} ms to {Account} at {Address}, worker {Worker}, request {Request}")]
+    public static partial void Served(ILogger logger, LogLevel level, string method, string path, int status, double milliseconds, string account, string address, string worker, string request);
 
     [LoggerMessage(12, LogLevel.Information, "stopping: running answers have {Seconds:F0} s to finish; another signal ends them at once")]
     public static partial void Stopping(ILogger logger, double seconds);

@@ -1,5 +1,6 @@
 using Starlight.Application;
 using Starlight.Application.Abstractions.Proxies;
+using Starlight.Application.OnDemand;
 using Starlight.Application.Snapshots;
 using Starlight.Domain.SharedKernel;
 using Starlight.Infrastructure.Containerd;
@@ -37,7 +38,7 @@ internal static partial class DaemonHost
         builder.Services.AddSingleton(DaemonFacts.Of(capabilities));
         builder.Services.AddApplication();
         builder.Services.AddFilesystemImages();
-        builder.Services.AddProxyClient();
+        builder.Services.AddProxyClient(settings.Id).AddWarmConnections(settings.ProxyConnections);
         builder.Services.AddContainerd(settings.ContainerdSocket);
         builder.Services.AddWorkerImages(layout, capabilities, settings.ReportStalls);
         builder.Services.AddOnDemandImages();
@@ -47,6 +48,9 @@ internal static partial class DaemonHost
         builder.Services.AddHostedService<UnaskedReports>();
 
         await using WebApplication app = builder.Build();
+
+        // First, because it takes a dozen round trips, in the background: whoever pulls right after the start finds a connection that knows the line a little.
+        app.Services.GetRequiredService<WarmConnections>().Start();
         app.MapSnapshots();
         DaemonService.Map(app);
         OptimizerService.Map(app);
@@ -65,7 +69,7 @@ internal static partial class DaemonHost
         // Before anyone can ask: no pull outlives the daemon, so an image without a snapshot is one that the last daemon died over.
         await app.Services.GetRequiredService<SnapshotService>().ReclaimAsync(TimeSpan.Zero, cancellationToken);
 
-        app.Services.GetRequiredService<ImageLibrary>().ResumeInterrupted(config, app.Services.GetRequiredService<IProxyClient>());
+        app.Services.GetRequiredService<ImageLibrary>().ResumeInterrupted(app.Services.GetRequiredService<ChainFetch>().BeginAsync);
         await app.StartAsync(cancellationToken);
         LogStarted(logger, settings.SnapshotterSocket, settings.DaemonSocket, settings.FsRoot, capabilities.Description);
         await app.WaitForShutdownAsync(cancellationToken);

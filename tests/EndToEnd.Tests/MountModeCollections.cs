@@ -92,11 +92,17 @@ public sealed class DirectoryTreeUpdateTests(DirectoryTreeFixture fixture) : Upd
 [Collection(nameof(DirectoryTreeCollection))]
 public sealed class DirectoryTreeSharedLayersTests(DirectoryTreeFixture fixture) : SharedLayersTests(fixture);
 
+[Collection(nameof(DirectoryTreeCollection))]
+public sealed class DirectoryTreeRemotePullTests(DirectoryTreeFixture fixture) : WaitingRemotePullTests(fixture);
+
 [Collection(nameof(NoEarlyStartCollection))]
 public sealed class NoEarlyStartTests(NoEarlyStartFixture fixture) : MountModeTests(fixture);
 
 [Collection(nameof(NoEarlyStartCollection))]
 public sealed class NoEarlyStartWaitingTests(NoEarlyStartFixture fixture) : WaitingForCompletionTests(fixture);
+
+[Collection(nameof(NoEarlyStartCollection))]
+public sealed class NoEarlyStartRemotePullTests(NoEarlyStartFixture fixture) : WaitingRemotePullTests(fixture);
 
 [Collection(nameof(StackCollection))]
 public sealed class SingleOverlayTests(StackFixture fixture) : MountModeTests(fixture);

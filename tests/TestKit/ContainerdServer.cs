@@ -14,9 +14,6 @@ public sealed record ContainerdServerOptions
 
     /// <summary>Enables the CRI plugin, as Kubernetes uses it; null: it is not there.</summary>
     public CriOptions? Cri { get; init; }
-
-    /// <summary>Appended to the configuration (version 2).</summary>
-    public string ExtraConfig { get; init; } = "";
 }
 
 /// <summary>The part of a Kubernetes node's configuration that is about images.</summary>
@@ -247,7 +244,6 @@ public sealed partial class ContainerdServer : IAsyncDisposable
                   path = "{Path.Combine(Directory, "opt")}"
                 {proxy}
                 {cri}
-                {options.ExtraConfig}
                 """;
     }
 

@@ -60,10 +60,14 @@ public sealed class FakeProvidedImages : IProvidedImages
 
     public void Detach(string snapshotKey) => _attached.TryRemove(snapshotKey, out _);
 
-    public Task ReleaseAsync(string chainId, CancellationToken cancellationToken)
+    /// <summary>Runs inside ReleaseAsync, after others had their chance to get in between.</summary>
+    public Action<string>? OnRelease { get; set; }
+
+    public async Task ReleaseAsync(string chainId, CancellationToken cancellationToken)
     {
         Released.Enqueue(chainId);
-        return Task.CompletedTask;
+        await Task.Yield();
+        OnRelease?.Invoke(chainId);
     }
 
     /// <summary>What ListQuiet answers.</summary>

@@ -1,11 +1,7 @@
-using Microsoft.Extensions.Logging;
-using Starlight.Application.Abstractions.Proxies;
 using Starlight.Application.Abstractions.Snapshots;
 using Starlight.Application.Abstractions.Worker;
-using Starlight.Application.Pull;
 using Starlight.Application.Snapshots;
 using Starlight.Domain.Content;
-using Starlight.Domain.Proxies;
 using Starlight.Domain.SharedKernel;
 
 namespace Starlight.Application.OnDemand;
@@ -14,8 +10,7 @@ namespace Starlight.Application.OnDemand;
 /// Trees for the lower layers of an image that Starlight brought, fetched when somebody first stands on them: an image with the same base that containerd unpacks in the
 /// ordinary way, or a snapshot prepared by hand. Most of the contents are here already, so little more than the metadata travels.
 /// </summary>
-internal sealed partial class MissingTrees(IProvidedImages local, IWorkerImages library, IProxyProfiles profiles, ImageFetch fetch, ILogger<MissingTrees> logger)
-    : ProvidedImagesDecorator(local)
+internal sealed class MissingTrees(IProvidedImages local, IWorkerImages library, ChainFetch fetch) : ProvidedImagesDecorator(local)
 {
     private readonly ChainLocks _chains = new();
 
@@ -39,30 +34,9 @@ internal sealed partial class MissingTrees(IProvidedImages local, IWorkerImages 
             return Result.Success;
         }
 
-        // A profile may have been renamed or removed since.
-        Result<ProxyProfile> proxy = profiles.Find(source.ProxyProfile) is { IsSuccess: true } named ? named : profiles.Find(null);
-        if (!proxy.IsSuccess)
-        {
-            return proxy.Error;
-        }
-
-        DeltaRequest request = new([source.Image], source.Platform, library.FindBases([source.Image]), source.Layers);
-        Result<FetchedImages> fetched = await fetch.BeginAsync(proxy.Value, request, basesAreOurs: true, images => RequireChain(images[0].Incoming, chain), cancellationToken);
-        if (!fetched.IsSuccess)
-        {
-            return fetched.Error with { Message = $"the lower layers of {source.Image} are not on this worker and cannot be fetched: {fetched.Error.Message}" };
-        }
-
-        fetched.Value.Reception.Start();
-        fetched.Value.Reception.Settle(); // the chain has a snapshot already
-        LogFetched(chain, source.Image.ToString(), fetched.Value.SentContentBytes);
-        return Result.Success;
+        Result fetched = await fetch.BeginAsync(chain, source, cancellationToken);
+        return fetched.IsSuccess
+            ? Result.Success
+            : fetched.Error with { Message = $"the lower layers of {source.Image} are not on this worker and cannot be fetched: {fetched.Error.Message}" };
     }
-
-    private static Result RequireChain(IncomingImage image, Digest chain) => image.TopChainId == chain
-        ? Result.Success
-        : new Error("Image.Mismatch", $"the proxy sent the tree of {image.TopChainId} instead of {chain}", ErrorKind.DataCorrupt);
-
-    [LoggerMessage(Level = LogLevel.Information, Message = "fetching the tree of {ChainId}, lower layers of {Image}: {Bytes} bytes of contents are missing")]
-    private partial void LogFetched(Digest chainId, string image, long bytes);
 }

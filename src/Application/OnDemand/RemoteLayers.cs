@@ -167,7 +167,7 @@ internal sealed partial class RemoteLayers(
             return proxy.Error;
         }
 
-        DeltaRequest delta = new([origin.Image], Platform.Local, images.FindBases([origin.Image])) { AnswerWithin = AnswerWithin };
+        DeltaRequest delta = new([origin.Image], Platform.Local, images.FindBases(proxy.Value, [origin.Image])) { AnswerWithin = AnswerWithin };
         Result<FetchedImages> fetched = await fetch.BeginAsync(
             proxy.Value, delta, basesAreOurs: true, checkedImages => RequireLayer(checkedImages[0].Incoming, chainId, request.ParentChainId), _stopping.Token);
         if (!fetched.IsSuccess)
@@ -197,14 +197,9 @@ internal sealed partial class RemoteLayers(
     }
 
     /// <summary>What containerd unpacks must be what the proxy sent: a tag that was moved in between, or an image of another platform, is another chain.</summary>
-    private static Result RequireLayer(IncomingImage image, Digest chainId, string? parent)
-    {
-        int layer = image.ChainIds.Index().FirstOrDefault(c => c.Item == chainId, (-1, default)).Index;
-        string? below = layer > 0 ? image.ChainIds[layer - 1].ToString() : null;
-        return layer >= 0 && below == parent
-            ? Result.Success
-            : new Error("RemoteLayer.OtherImage", $"the proxy's {image.Reference} ({image.ManifestDigest}) has no layer {chainId} on {parent ?? "nothing"}: it is another image or platform", ErrorKind.NotFound);
-    }
+    private static Result RequireLayer(IncomingImage image, Digest chainId, string? parent) => LayerChain.Has(image.ChainIds, chainId, parent)
+        ? Result.Success
+        : new Error("RemoteLayer.OtherImage", $"the proxy's {image.Reference} ({image.ManifestDigest}) has no layer {chainId} on {parent ?? "nothing"}: it is another image or platform", ErrorKind.NotFound);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "containerd pulls {Image}: its contents come through the proxy")]
     private partial void LogBegun(string image);

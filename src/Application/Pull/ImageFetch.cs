@@ -22,21 +22,32 @@ internal sealed partial class ImageFetch(IProxyClient proxies, IWorkerImages lib
 {
     /// <param name="proxy">Whom to ask.</param>
     /// <param name="delta">What to ask for.</param>
-    /// <param name="basesAreOurs">True if the bases were chosen by us: the whole images are asked for if one of them turns out to be of no use.</param>
+    /// <param name="basesAreOurs">True if the bases were chosen by us: those that turn out to be of no use are done without.</param>
     /// <param name="accept">The caller's own condition on the images, looked at before anything is stored; null for none.</param>
     /// <param name="cancellationToken">Ends the request; what has been handed over stays.</param>
     public async Task<Result<FetchedImages>> BeginAsync(
         ProxyProfile proxy, DeltaRequest delta, bool basesAreOurs, Func<IReadOnlyList<CheckedImage>, Result>? accept, CancellationToken cancellationToken)
     {
-        Result<FetchedImages> fetched = await TryAsync(proxy, delta, accept, cancellationToken);
-        if (!fetched.IsSuccess && fetched.Error.Code is "Bundle.BaseUnknown" or "Bundle.BaseIncomplete" && basesAreOurs && delta.Bases.Count > 0)
+        for (int attempt = 1; ; attempt++)
         {
-            // The proxy no longer knows one of ours, or one of ours is damaged: a whole bundle always works.
-            LogBasesDropped(fetched.Error.Message);
-            return await TryAsync(proxy, delta with { Bases = [] }, accept, cancellationToken);
-        }
+            Result<FetchedImages> fetched = await TryAsync(proxy, delta, accept, cancellationToken);
+            if (fetched.IsSuccess || fetched.Error.Code is not ("Bundle.BaseUnknown" or "Bundle.BaseIncomplete") || !basesAreOurs || delta.Bases.Count == 0)
+            {
+                return fetched;
+            }
 
-        return fetched;
+            // The proxy no longer knows some of ours, and names them; or one of ours is damaged, and nobody knows which. A whole bundle always works.
+            BaseImage[] left = attempt == 1 && fetched.Error.Subjects.Count > 0 ? [.. delta.Bases.Where(b => !IsNamed(b, fetched.Error.Subjects))] : [];
+            LogBasesDropped(delta.Bases.Count - left.Length, delta.Bases.Count, fetched.Error.Message);
+            delta = delta with { Bases = left };
+        }
+    }
+
+    /// <summary>By the digest: a proxy may call the repository by another name.</summary>
+    private static bool IsNamed(BaseImage image, IReadOnlyList<string> references)
+    {
+        string digest = image.ManifestDigest.ToString();
+        return references.Any(r => r.EndsWith(digest, StringComparison.Ordinal));
     }
 
     private async Task<Result<FetchedImages>> TryAsync(
@@ -85,6 +96,6 @@ internal sealed partial class ImageFetch(IProxyClient proxies, IWorkerImages lib
         return images;
     }
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "asking for the whole image instead of a delta: {Reason}")]
-    private partial void LogBasesDropped(string reason);
+    [LoggerMessage(Level = LogLevel.Warning, Message = "asking again without {Dropped} of {Bases} bases: {Reason}")]
+    private partial void LogBasesDropped(int dropped, int bases, string reason);
 }

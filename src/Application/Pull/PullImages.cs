@@ -96,7 +96,7 @@ internal sealed class PullImagesValidator : AbstractValidator<PullImagesCommand>
 /// A failure at any step undoes the ones before.
 /// </summary>
 internal sealed class PullImagesHandler(
-    IProxyProfiles profiles, ImageFetch fetch, IWorkerImages library, ImageRegistrar registrar, SnapshotService snapshots, SurplusChains surplus, TimeProvider time)
+    IProxyProfiles profiles, ImageFetch fetch, IWorkerImages library, ImageRegistrar registrar, SnapshotService snapshots, TimeProvider time)
     : IRequestHandler<PullImagesCommand, Result<PullReport>>
 {
     private static readonly TimeSpan ProgressInterval = TimeSpan.FromMilliseconds(200);
@@ -111,7 +111,7 @@ internal sealed class PullImagesHandler(
         }
 
         // 1. bases
-        Result<IReadOnlyList<BaseImage>> bases = ChooseBases(request);
+        Result<IReadOnlyList<BaseImage>> bases = ChooseBases(request, profile.Value);
         if (!bases.IsSuccess)
         {
             return bases.Error;
@@ -121,8 +121,6 @@ internal sealed class PullImagesHandler(
 
         // containerd is asked first: without it a pull cannot end well, and nothing has been fetched yet
         IContainerImages containerd = await registrar.OpenAsync(request.Namespace, cancellationToken);
-
-        await using SurplusChains.Making making = await surplus.EnterAsync(cancellationToken);
 
         // 2., 3., 4. one request, check, receive
         request.Progress?.Report(new PullProgress(PullStage.Requesting, $"asking {profile.Value.Name} for {string.Join(", ", delta.Images)}", default));
@@ -147,15 +145,19 @@ internal sealed class PullImagesHandler(
                 bool isOthers = reception.Claim(claim) && before?.Target.Digest == image.Registration.Target.Digest;
                 registered.Add((image.Registration, isOthers ? null : before, claim));
                 await registrar.RegisterAsync(containerd, image.Registration, cancellationToken);
-                making.Made(image.Incoming.ChainIds);
                 if (!snapshots.IsProvided(image.Incoming.TopChainId.ToString()))
                 {
                     unpacked.Add(image.Incoming.TopChainId);
                 }
             }
 
+            // No provided snapshot stands for layers that containerd has unpacked itself, so no removal of one would ever free what came for them. What another pull is about to make a
+            // snapshot of stays: that pull has not settled.
             reception.Settle();
-            await making.DisposeAsync();
+            foreach (Digest chain in fetched.Value.Images.SelectMany(i => i.Incoming.ChainIds).Distinct())
+            {
+                await snapshots.ReleaseUnusedAsync(chain.ToString());
+            }
 
             // 6. contents
             if (unpacked.Count == fetched.Value.Images.Select(i => i.Incoming.TopChainId).Distinct().Count())
@@ -191,11 +193,11 @@ internal sealed class PullImagesHandler(
         return Report(fetched.Value, unpacked, time.GetElapsedTime(started));
     }
 
-    private Result<IReadOnlyList<BaseImage>> ChooseBases(PullImagesCommand request)
+    private Result<IReadOnlyList<BaseImage>> ChooseBases(PullImagesCommand request, ProxyProfile proxy)
     {
         if (request.Base is null)
         {
-            return Result<IReadOnlyList<BaseImage>>.Success(library.FindBases(request.References));
+            return Result<IReadOnlyList<BaseImage>>.Success(library.FindBases(proxy, request.References));
         }
 
         Result<BaseImage> named = library.FindBase(request.Base);

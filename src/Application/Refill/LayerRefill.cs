@@ -28,7 +28,7 @@ internal sealed class LayerRefill(IContentStore store, ILayerContents members, I
     /// <summary>Contents being read, by whoever was first to want them.</summary>
     private readonly Dictionary<Digest, TaskCompletionSource> _reading = [];
 
-    /// <summary>One scan of a layer at a time: the next often finds that it brought everything.</summary>
+    /// <summary>One scan of a layer at a time: the next mostly finds that it brought everything.</summary>
     private readonly Dictionary<Digest, (SemaphoreSlim Gate, int Users)> _scans = [];
 
     /// <summary>Brings contents into the store; <paramref name="arrived"/> is told about each as soon as it is there, from any thread.</summary>
@@ -75,11 +75,18 @@ internal sealed class LayerRefill(IContentStore store, ILayerContents members, I
 
         List<Read> reads = [];
         Dictionary<Digest, Read> filling = [];
+        Dictionary<Digest, List<ContentRef>> ofLayers = [];
         foreach ((IndexedLayer layer, LocatedContent content) in wanted.DistinctBy(c => c.Digest).Select(c => places[c.Digest]))
         {
+            if (!ofLayers.TryGetValue(layer.Digest, out List<ContentRef>? ofLayer))
+            {
+                ofLayers.Add(layer.Digest, ofLayer = []);
+            }
+
+            ofLayer.Add(content.Content);
             if (!filling.TryGetValue(layer.Digest, out Read? read) || (content.Pieces.Count > 0 && read.Bytes >= ReadBytes))
             {
-                read = new Read(layer, []);
+                read = new Read(layer, [], ofLayer);
                 filling[layer.Digest] = read;
                 reads.Add(read);
             }
@@ -123,7 +130,7 @@ internal sealed class LayerRefill(IContentStore store, ILayerContents members, I
             {
                 if (own.Count > 0)
                 {
-                    await FetchAsync(origin, read.Layer, own, cancellationToken);
+                    await FetchAsync(origin, read, own, cancellationToken);
                 }
             }
             finally
@@ -150,13 +157,13 @@ internal sealed class LayerRefill(IContentStore store, ILayerContents members, I
         }
     }
 
-    private async Task FetchAsync(ContentOrigin origin, IndexedLayer layer, List<LocatedContent> contents, CancellationToken cancellationToken)
+    private async Task FetchAsync(ContentOrigin origin, Read read, List<LocatedContent> contents, CancellationToken cancellationToken)
     {
         for (int i = 0; ; i++)
         {
             try
             {
-                await FetchAsync(origin.Repositories[i], layer, contents, cancellationToken);
+                await FetchAsync(origin.Repositories[i], read, contents, cancellationToken);
                 return;
             }
             catch (FailureException) when (i + 1 < origin.Repositories.Count)
@@ -166,8 +173,9 @@ internal sealed class LayerRefill(IContentStore store, ILayerContents members, I
         }
     }
 
-    private async Task FetchAsync(ImageOrigin repository, IndexedLayer layer, List<LocatedContent> contents, CancellationToken cancellationToken)
+    private async Task FetchAsync(ImageOrigin repository, Read read, List<LocatedContent> contents, CancellationToken cancellationToken)
     {
+        IndexedLayer layer = read.Layer;
         ImageReference reference = ImageReference.Parse($"{repository.Registry}/{repository.Repository}@{layer.Digest}").Value;
         Descriptor blob = new(MediaTypes.OciLayerGzip, layer.Digest, layer.Size);
         await using IImageSource source = transports.OpenSource(reference, new RegistryAccess(repository.Insecure));
@@ -176,7 +184,7 @@ internal sealed class LayerRefill(IContentStore store, ILayerContents members, I
             return;
         }
 
-        await ScanAsync(source, blob, contents, cancellationToken);
+        await ScanAsync(source, blob, contents, read.OfLayer, cancellationToken);
     }
 
     /// <summary>False if the blob's table of contents has lied or the registry serves no ranges: a scan does without both.</summary>
@@ -199,7 +207,8 @@ internal sealed class LayerRefill(IContentStore store, ILayerContents members, I
         }
     }
 
-    private async Task ScanAsync(IImageSource source, Descriptor blob, List<LocatedContent> contents, CancellationToken cancellationToken)
+    /// <summary>A scan brings everything that is wanted of the layer, not only what this read was for: the reads behind it then find theirs here.</summary>
+    private async Task ScanAsync(IImageSource source, Descriptor blob, List<LocatedContent> contents, List<ContentRef> ofLayer, CancellationToken cancellationToken)
     {
         SemaphoreSlim gate = EnterScan(blob.Digest);
         try
@@ -207,10 +216,15 @@ internal sealed class LayerRefill(IContentStore store, ILayerContents members, I
             await gate.WaitAsync(cancellationToken);
             try
             {
+                if (contents.TrueForAll(c => store.Contains(c.Content.Digest)))
+                {
+                    return;
+                }
+
                 await _slots.WaitAsync(cancellationToken);
                 try
                 {
-                    await using IContentIntake intake = store.OpenIntake([.. contents.Select(c => c.Content)]);
+                    await using IContentIntake intake = store.OpenIntake(ofLayer);
                     await using Stream stream = await source.OpenBlobAsync(blob, cancellationToken);
                     await scanner.ScanAsync(stream, blob.MediaType, intake, cancellationToken);
                 }
@@ -258,7 +272,8 @@ internal sealed class LayerRefill(IContentStore store, ILayerContents members, I
     }
 
     /// <summary>Contents of one layer that are read together.</summary>
-    private sealed record Read(IndexedLayer Layer, List<LocatedContent> Contents)
+    /// <param name="OfLayer">Everything that is wanted of it, by all reads.</param>
+    private sealed record Read(IndexedLayer Layer, List<LocatedContent> Contents, List<ContentRef> OfLayer)
     {
         public long Bytes { get; set; }
     }

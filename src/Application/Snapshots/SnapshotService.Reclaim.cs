@@ -11,6 +11,12 @@ public sealed partial class SnapshotService
     /// <summary>Has the image library free what it has brought for a layer that no provided snapshot stands for. Never fails: what cannot be freed is tried again at the next start.</summary>
     public async Task ReleaseUnusedAsync(string chainId)
     {
+        // The usual case without the lock, which is held for a whole download where containers cannot start early.
+        if (IsProvided(chainId))
+        {
+            return;
+        }
+
         // Under the lock under which the layer would be asked for and committed.
         using IDisposable chain = await _chains.EnterAsync(chainId, CancellationToken.None);
         if (!IsProvided(chainId))
@@ -25,7 +31,9 @@ public sealed partial class SnapshotService
     /// </summary>
     public async Task ReclaimAsync(TimeSpan quiet, CancellationToken cancellationToken)
     {
-        foreach (string chainId in images.ListQuiet(quiet))
+        IReadOnlyList<string> candidates = images.ListQuiet(quiet);
+        IReadOnlySet<string> provided = store.Read(reader => reader.ProvidedChains());
+        foreach (string chainId in candidates.Where(c => !provided.Contains(c)))
         {
             cancellationToken.ThrowIfCancellationRequested();
             await ReleaseUnusedAsync(chainId);

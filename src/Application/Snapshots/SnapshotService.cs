@@ -6,11 +6,6 @@ using Starlight.Domain.Snapshots.Filters;
 
 namespace Starlight.Application.Snapshots;
 
-/// <summary>An active or view snapshot that is mounted from a provided image.</summary>
-/// <param name="Key">The snapshot's key.</param>
-/// <param name="ChainId">Chain ID of the topmost provided layer below it.</param>
-public sealed record ProvidedUse(string Key, string ChainId);
-
 /// <summary>
 /// containerd's snapshotter contract (core/snapshots/snapshotter.go) over a store of records, directories of ordinary layers, and the images Starlight provides.
 /// Data plane: called straight from the gRPC endpoint, without a mediator (ADR 0008). Safe for concurrent use.
@@ -171,31 +166,6 @@ public sealed partial class SnapshotService(
         if (leftovers.Value.Count > 0)
         {
             logger.CleanedUp(leftovers.Value.Count);
-        }
-    }
-
-    /// <summary>Every active or view snapshot that stands on a provided image, so that a restarted daemon can attach them again before a container asks.</summary>
-    public IReadOnlyList<ProvidedUse> ListProvidedUses()
-    {
-        IReadOnlyList<Snapshot> all = store.Read(reader => reader.All());
-        Dictionary<string, Snapshot> byKey = all.ToDictionary(snapshot => snapshot.Key.Value);
-        List<ProvidedUse> uses = [];
-        foreach (Snapshot snapshot in all.Where(snapshot => snapshot.Kind != SnapshotKind.Committed))
-        {
-            if (ParentStack.Of(Ancestors(snapshot)).ProvidedChainId is { } chainId)
-            {
-                uses.Add(new ProvidedUse(snapshot.Key.Value, chainId));
-            }
-        }
-
-        return uses;
-
-        IEnumerable<Snapshot> Ancestors(Snapshot snapshot)
-        {
-            while (snapshot.Parent is { } parent)
-            {
-                yield return snapshot = byKey[parent.Value];
-            }
         }
     }
 

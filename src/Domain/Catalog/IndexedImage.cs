@@ -90,7 +90,7 @@ public sealed class IndexedImage
     {
         if (!holds)
         {
-            throw new FailureException(new Error("Image.Inconsistent", $"the stored image {Digest} is damaged: {why}; notify it again", ErrorKind.DataCorrupt));
+            throw new FailureException(new Error("Image.Inconsistent", $"the stored image {Digest} is damaged: {why}; remove it with 'starlight-proxy delete {Digest}' and notify it again", ErrorKind.DataCorrupt));
         }
     }
 }

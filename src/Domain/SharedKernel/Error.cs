@@ -49,5 +49,8 @@ public enum ErrorKind
 /// <param name="Kind">How Presentation reports it.</param>
 public sealed record Error(string Code, string Message, ErrorKind Kind)
 {
+    /// <summary>What it is about, for a program that can go on without: the references of bases that a proxy does not know. Mostly empty.</summary>
+    public IReadOnlyList<string> Subjects { get; init; } = [];
+
     public override string ToString() => $"{Message} [{Code}]";
 }

@@ -1,8 +1,10 @@
 using System.Diagnostics;
 using Microsoft.Extensions.Logging;
+using Microsoft.Win32.SafeHandles;
 using Starlight.Application.Abstractions.Catalog;
 using Starlight.Application.Telemetry;
 using Starlight.Domain.Content;
+using Starlight.Domain.SharedKernel;
 
 namespace Starlight.Infrastructure.Contents;
 
@@ -15,6 +17,9 @@ public sealed class BundleCache : IBundleKeeping, IAsyncDisposable
 {
     private const string PartialSuffix = ".partial";
 
+    /// <summary>Builds under way and waiting for their turn, each an open file. Arbitrary: fleets ask for a few bundles, many times.</summary>
+    private const int MaxBuilding = 256;
+
     /// <summary>Beside each bundle: the manifests of the images it is made from and for, one a line. A bundle without it is kept until the limit is reached.</summary>
     private const string ImagesSuffix = ".images";
 
@@ -26,6 +31,9 @@ public sealed class BundleCache : IBundleKeeping, IAsyncDisposable
     private readonly long _maxBytes;
     private readonly ILogger<BundleCache> _logger;
     private readonly CancellationTokenSource _stopping = new();
+
+    /// <summary>A build keeps a core or two busy and holds blocks and patch windows of some 15 MB: more at once would only be slower, each and all.</summary>
+    private readonly SemaphoreSlim _turns = new(Math.Max(2, Environment.ProcessorCount));
 
     private int _disposed;
 
@@ -94,11 +102,17 @@ public sealed class BundleCache : IBundleKeeping, IAsyncDisposable
             }
 
             ProxyTelemetry.BundleRequests.Add(1, Miss);
+            if (_building.Count >= MaxBuilding)
+            {
+                throw new FailureException(new Error("Bundle.TooManyBuilds", "this proxy is asked for more different bundles than it can build: try again later", ErrorKind.Unavailable));
+            }
+
             GrowingFile file = Begin(identity, images);
             file.IsWanted = true;
-            CachedBundle bundle = CachedBundle.Growing(file);
-            file.Build = Task.Run(() => BuildAsync(identity, file, build));
-            return bundle;
+
+            // Before anything else can fail: whoever finds it waits for its end.
+            file.Build = Task.Run(() => BuildInTurnAsync(identity, file, build));
+            return CachedBundle.Growing(file);
         }
     }
 
@@ -106,8 +120,9 @@ public sealed class BundleCache : IBundleKeeping, IAsyncDisposable
     /// <param name="identity">As for <see cref="OpenOrBuild"/>.</param>
     /// <param name="build">The same; it can ask whether somebody waits for it by now.</param>
     /// <param name="images">The same.</param>
+    /// <param name="cancellationToken">Stops waiting for the build, not the build.</param>
     /// <returns>Whether it was built; a failure has been logged.</returns>
-    public async Task<bool> PrepareAsync(string identity, Func<Stream, Func<bool>, CancellationToken, Task> build, IReadOnlyCollection<Digest> images)
+    public async Task<bool> PrepareAsync(string identity, Func<Stream, Func<bool>, CancellationToken, Task> build, IReadOnlyCollection<Digest> images, CancellationToken cancellationToken)
     {
         GrowingFile file;
         lock (_gate)
@@ -121,7 +136,7 @@ public sealed class BundleCache : IBundleKeeping, IAsyncDisposable
             file.Build = Task.Run(() => BuildAsync(identity, file, (output, token) => build(output, () => file.IsWanted, token)));
         }
 
-        await file.Build;
+        await file.Build.WaitAsync(cancellationToken);
         lock (_gate)
         {
             return _finished.ContainsKey(identity);
@@ -184,6 +199,7 @@ public sealed class BundleCache : IBundleKeeping, IAsyncDisposable
 
         await Task.WhenAll(builds);
         _stopping.Dispose();
+        _turns.Dispose();
     }
 
     /// <summary>The caller holds the lock.</summary>
@@ -200,6 +216,31 @@ public sealed class BundleCache : IBundleKeeping, IAsyncDisposable
         return file;
     }
 
+    /// <summary>The turn of what nobody waits for does not count: it is one at a time, and paced.</summary>
+    private async Task BuildInTurnAsync(string identity, GrowingFile file, Func<Stream, CancellationToken, Task> build)
+    {
+        bool inTurn = false;
+        try
+        {
+            await BuildAsync(
+                identity,
+                file,
+                async (output, token) =>
+                {
+                    await _turns.WaitAsync(token);
+                    inTurn = true;
+                    await build(output, token);
+                });
+        }
+        finally
+        {
+            if (inTurn)
+            {
+                _turns.Release();
+            }
+        }
+    }
+
     private async Task BuildAsync(string identity, GrowingFile file, Func<Stream, CancellationToken, Task> build)
     {
         long started = Stopwatch.GetTimestamp();
@@ -210,6 +251,13 @@ public sealed class BundleCache : IBundleKeeping, IAsyncDisposable
             await using (Stream output = file.OpenWrite())
             {
                 await build(output, _stopping.Token);
+            }
+
+            // Its readers need not wait for the disk. What has its final name survives a power failure, or a bundle cut short would be served until it is evicted.
+            file.Finish();
+            using (SafeFileHandle written = File.OpenHandle(file.Path, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite | FileShare.Delete))
+            {
+                RandomAccess.FlushToDisk(written);
             }
 
             lock (_gate)
@@ -223,19 +271,19 @@ public sealed class BundleCache : IBundleKeeping, IAsyncDisposable
             ContentsLog.BundleBuilt(_logger, identity, file.Written);
             ProxyTelemetry.BundleBuildTime.Record(Stopwatch.GetElapsedTime(started).TotalSeconds);
             span?.SetTag("starlight.bytes", file.Written);
-            file.Finish();
         }
         catch (Exception e)
         {
             // Not hidden: every reader of the file gets it. The build has no caller of its own.
             lock (_gate)
             {
+                // Inside the lock: the next attempt has files of the same names.
                 _building.Remove(identity);
+                File.Delete(file.Path);
+                File.Delete(Path.Combine(_root, identity + ImagesSuffix));
             }
 
-            File.Delete(file.Path);
-            File.Delete(Path.Combine(_root, identity + ImagesSuffix));
-            ContentsLog.BundleFailed(_logger, identity, e.Message, e is OperationCanceledException or Domain.SharedKernel.FailureException ? null : e);
+            ContentsLog.BundleFailed(_logger, identity, e.Message, e is OperationCanceledException or FailureException ? null : e);
             span?.SetStatus(ActivityStatusCode.Error, e.Message);
             file.Fail(e);
         }

@@ -125,20 +125,37 @@ internal sealed class ContentIntake(ContentStore store, IReadOnlyCollection<Cont
 
         int length = _compressor.Compress(_small.AsSpan(0, (int)_written), _frame);
         string temporary = store.NewTemporaryPath();
-        using (Microsoft.Win32.SafeHandles.SafeFileHandle file = File.OpenHandle(temporary, FileMode.CreateNew, FileAccess.Write))
+        try
         {
-            RandomAccess.Write(file, _frame.AsSpan(0, length), 0);
-        }
+            using (Microsoft.Win32.SafeHandles.SafeFileHandle file = File.OpenHandle(temporary, FileMode.CreateNew, FileAccess.Write))
+            {
+                RandomAccess.Write(file, _frame.AsSpan(0, length), 0);
+            }
 
-        return store.Publish(temporary, digest);
+            return store.Publish(temporary, digest);
+        }
+        catch
+        {
+            // A full disk: what is in the way must go, or it stays full.
+            File.Delete(temporary);
+            throw;
+        }
     }
 
     private async ValueTask<bool> CompleteLargeAsync(Digest digest)
     {
         (ZstdCompressionStream large, string temporary) = (_large!, _temporary!);
         (_large, _temporary) = (null, null);
-        await large.DisposeAsync();
-        return store.Publish(temporary, digest);
+        try
+        {
+            await large.DisposeAsync();
+            return store.Publish(temporary, digest);
+        }
+        catch
+        {
+            File.Delete(temporary);
+            throw;
+        }
     }
 
     private async ValueTask AbandonAsync()
@@ -152,12 +169,14 @@ internal sealed class ContentIntake(ContentStore store, IReadOnlyCollection<Cont
         {
             await _large.DisposeAsync();
         }
-        catch (InvalidOperationException)
+        catch (Exception e) when (e is InvalidOperationException or IOException)
         {
-            // The frame was promised more bytes than came: exactly what abandoning means.
+            // The frame was promised more bytes than came, exactly what abandoning means; or they find no room, which whoever wrote them has been told.
         }
-
-        File.Delete(_temporary!);
-        (_large, _temporary) = (null, null);
+        finally
+        {
+            File.Delete(_temporary!);
+            (_large, _temporary) = (null, null);
+        }
     }
 }

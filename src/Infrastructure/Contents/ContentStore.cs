@@ -45,7 +45,7 @@ public sealed class ContentStore : IContentStore, IDisposable
             Directory.CreateDirectory(root);
             _lock = new FileStream(Path.Combine(root, "lock"), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
         }
-        catch (Exception e) when (e is UnauthorizedAccessException or IOException && !File.Exists(Path.Combine(root, "lock")))
+        catch (Exception e) when (e is UnauthorizedAccessException || (e is IOException && !File.Exists(Path.Combine(root, "lock"))))
         {
             throw new FailureException(new Error("Contents.Unusable", $"the data directory cannot be used: {e.Message}", ErrorKind.FailedPrecondition), e);
         }
@@ -93,17 +93,7 @@ public sealed class ContentStore : IContentStore, IDisposable
     /// <exception cref="FailureException">Unavailable <c>Contents.Missing</c>, DataCorrupt <c>Contents.Corrupt</c> (also from reads).</exception>
     public Stream OpenRead(ContentRef content)
     {
-        SafeFileHandle file;
-        try
-        {
-            file = File.OpenHandle(PathOf(content.Digest), FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete, content.Size > SmallContent ? FileOptions.SequentialScan : FileOptions.None);
-        }
-        catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
-        {
-            _inventory.Remove(content.Digest);
-            throw new FailureException(Missing(content.Digest), e);
-        }
-
+        SafeFileHandle file = OpenFile(content);
         if (content.Size > SmallContent)
         {
             return new StoredContentStream(this, content, new FileStream(file, FileAccess.Read, bufferSize: 0));
@@ -115,6 +105,10 @@ public sealed class ContentStore : IContentStore, IDisposable
         }
     }
 
+    /// <summary>Opens a content's zstd frame as it is stored. Nothing is checked: that is for whoever decompresses it.</summary>
+    /// <exception cref="FailureException">Unavailable <c>Contents.Missing</c>.</exception>
+    public Stream OpenStored(ContentRef content) => new FileStream(OpenFile(content), FileAccess.Read, bufferSize: 0);
+
     public ReadOnlyMemory<byte>? Peek(Digest content, long offset, int maxLength)
     {
         FileStream file;
@@ -124,23 +118,32 @@ public sealed class ContentStore : IContentStore, IDisposable
         }
         catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
         {
+            _inventory.Remove(content);
             return null;
         }
 
-        using Stream stream = new ZstdDecompressionStream(file);
-        byte[] buffer = new byte[maxLength];
-        for (long skip = offset; skip > 0;)
+        try
         {
-            int skipped = stream.Read(buffer, 0, (int)Math.Min(skip, buffer.Length));
-            if (skipped == 0)
+            using Stream stream = new ZstdDecompressionStream(file);
+            byte[] buffer = new byte[maxLength];
+            for (long skip = offset; skip > 0;)
             {
-                return ReadOnlyMemory<byte>.Empty;
+                int skipped = stream.Read(buffer, 0, (int)Math.Min(skip, buffer.Length));
+                if (skipped == 0)
+                {
+                    return ReadOnlyMemory<byte>.Empty;
+                }
+
+                skip -= skipped;
             }
 
-            skip -= skipped;
+            return buffer.AsMemory(0, stream.ReadAtLeast(buffer, maxLength, throwOnEndOfStream: false));
         }
-
-        return buffer.AsMemory(0, stream.ReadAtLeast(buffer, maxLength, throwOnEndOfStream: false));
+        catch (FailureException e) when (e.Error.Kind == ErrorKind.DataCorrupt)
+        {
+            Discard(content, e);
+            return null;
+        }
     }
 
     public Task FlushAsync(CancellationToken cancellationToken) => Task.Run(
@@ -186,6 +189,19 @@ public sealed class ContentStore : IContentStore, IDisposable
     {
         _inventory.Remove(content);
         return new FailureException(new Error("Contents.Corrupt", $"the stored content {content} was damaged and has been removed: ask again, it is then read from the registry", ErrorKind.DataCorrupt), inner);
+    }
+
+    private SafeFileHandle OpenFile(ContentRef content)
+    {
+        try
+        {
+            return File.OpenHandle(PathOf(content.Digest), FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete, content.Size > SmallContent ? FileOptions.SequentialScan : FileOptions.None);
+        }
+        catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
+        {
+            _inventory.Remove(content.Digest);
+            throw new FailureException(Missing(content.Digest), e);
+        }
     }
 
     private byte[] ReadSmall(ContentRef content, SafeFileHandle file)

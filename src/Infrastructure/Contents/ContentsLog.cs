@@ -15,4 +15,7 @@ internal static partial class ContentsLog
 
     [LoggerMessage(4, LogLevel.Information, "content store: {Contents} contents in {Bytes} bytes, limit {Limit}; evicted {Evicted} ({EvictedBytes} bytes)")]
     public static partial void Settled(ILogger logger, long contents, long bytes, long limit, long evicted, long evictedBytes);
+
+    [LoggerMessage(5, LogLevel.Error, "the content store could not be read to its end: its limit does not hold for what was not seen: {Reason}")]
+    public static partial void NotSettled(ILogger logger, string reason);
 }

@@ -30,7 +30,14 @@ internal sealed class ContentsStartup : IHostedService
     /// <summary>Looking at every file can take seconds: in the background.</summary>
     private void Settle()
     {
-        (long count, long bytes) = _store.Settle();
-        ContentsLog.Settled(_logger, _store.Usage.Contents, _store.Usage.Bytes, _store.Usage.Limit, count, bytes);
+        try
+        {
+            (long count, long bytes) = _store.Settle();
+            ContentsLog.Settled(_logger, _store.Usage.Contents, _store.Usage.Bytes, _store.Usage.Limit, count, bytes);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            ContentsLog.NotSettled(_logger, e.Message);
+        }
     }
 }

@@ -42,6 +42,18 @@ internal sealed class GrowingFile(string path)
         }
     }
 
+    /// <summary>Null while it grows.</summary>
+    public long? FinishedLength
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _finished ? _written : null;
+            }
+        }
+    }
+
     public Stream OpenWrite() => new Writer(this);
 
     public void Finish() => Change(() => _finished = true);

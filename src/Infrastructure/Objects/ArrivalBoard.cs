@@ -16,16 +16,6 @@ public enum ArrivalState
     Unavailable,
 }
 
-/// <summary>What an opener of a content that is neither stored nor expected gets.</summary>
-public enum UnexpectedContent
-{
-    /// <summary>An error at once: nobody would ever release a waiter.</summary>
-    Fail,
-
-    /// <summary>It waits like for an expected one: a daemon that is still reading its records at start does not know yet what it expects.</summary>
-    Wait,
-}
-
 /// <summary>
 /// Knows which contents are on their way and who waits for them. Pulls call <see cref="Expect"/>, then <see cref="Arrived"/> or <see cref="Fail"/>
 /// for each; the gate parks its lookups here. The store is the truth about what is there: it is asked before and again after parking, so an
@@ -42,52 +32,12 @@ public sealed class ArrivalBoard(ObjectStore store, TimeProvider? time = null)
     private readonly Dictionary<Digest, int> _expected = []; // content → how many pulls promised it; under _lock
     private readonly Dictionary<Digest, Error> _failed = []; // until expected again or arrived; under _lock
     private readonly Dictionary<Digest, ArrivalWaiter> _waiting = []; // content → newest of its linked waiters; under _lock
-    private UnexpectedContent _unexpected; // under _lock
 
     /// <summary>
     /// Somebody begins to wait for a content that nobody waited for before. Raised on the waiter's thread, outside the lock; must be quick and not
     /// throw. Used to jump the queue. Set it (or add to it) before waiters come.
     /// </summary>
     public Action<Digest>? Wanted { get; set; }
-
-    /// <summary>
-    /// A wait has ended with the content's arrival (null) or its failure, after so long. Once per waiter, after it was released; same rules as
-    /// <see cref="Wanted"/>.
-    /// </summary>
-    public Action<Digest, TimeSpan, Error?>? Released { get; set; }
-
-    /// <summary>How openers of unknown contents are treated. Setting it to Fail releases those who wait for unknown contents, with an error.</summary>
-    public UnexpectedContent Unexpected
-    {
-        get
-        {
-            lock (_lock)
-            {
-                return _unexpected;
-            }
-        }
-
-        set
-        {
-            var orphans = new List<ArrivalWaiter?>();
-            lock (_lock)
-            {
-                _unexpected = value;
-                if (value == UnexpectedContent.Fail)
-                {
-                    foreach (Digest content in _waiting.Keys.Where(content => !_expected.ContainsKey(content)).ToArray())
-                    {
-                        orphans.Add(TakeWaiters(content));
-                    }
-                }
-            }
-
-            foreach (ArrivalWaiter? waiters in orphans)
-            {
-                Release(waiters, store.Contains(waiters!.Content) ? null : ObjectErrors.Unexpected(waiters.Content));
-            }
-        }
-    }
 
     /// <summary>How many lookups wait now.</summary>
     public int WaiterCount
@@ -180,7 +130,7 @@ public sealed class ArrivalBoard(ObjectStore store, TimeProvider? time = null)
 
         lock (_lock)
         {
-            return IsAwaited(content) ? ArrivalState.Expected : ArrivalState.Unavailable;
+            return _expected.ContainsKey(content) ? ArrivalState.Expected : ArrivalState.Unavailable;
         }
     }
 
@@ -212,7 +162,7 @@ public sealed class ArrivalBoard(ObjectStore store, TimeProvider? time = null)
         bool parked = false;
         lock (_lock)
         {
-            if (IsAwaited(content))
+            if (_expected.ContainsKey(content))
             {
                 parked = true;
                 first = Link(content, waiter);
@@ -253,10 +203,6 @@ public sealed class ArrivalBoard(ObjectStore store, TimeProvider? time = null)
             return true;
         }
     }
-
-    // Must be called with the lock.
-    private bool IsAwaited(Digest content) =>
-        _expected.ContainsKey(content) || (_unexpected == UnexpectedContent.Wait && !_failed.ContainsKey(content));
 
     // Must be called with the lock. True if this is the content's first waiter.
     private bool Link(Digest content, ArrivalWaiter waiter)
@@ -311,9 +257,7 @@ public sealed class ArrivalBoard(ObjectStore store, TimeProvider? time = null)
         {
             ArrivalWaiter? next = waiter.Next;
             waiter.Next = waiter.Previous = null;
-            TimeSpan waited = _time.GetElapsedTime(waiter.StartedAt);
-            waiter.OnReleased(failure, waited);
-            Released?.Invoke(waiter.Content, waited, failure);
+            waiter.OnReleased(failure, _time.GetElapsedTime(waiter.StartedAt));
             waiter = next;
         }
     }

@@ -61,7 +61,7 @@ internal static class ProxyErrors
         new(new Error("Proxy.Stalled", $"the proxy {proxy} sent nothing for {silence.TotalSeconds:0} s", ErrorKind.Unavailable));
 
     public static Error Of(ProblemMessage problem) =>
-        new(problem.Code ?? "Proxy.Refused", problem.Detail ?? $"the proxy refused with status {problem.Status}", KindOf((HttpStatusCode)problem.Status));
+        new(problem.Code ?? "Proxy.Refused", problem.Detail ?? $"the proxy refused with status {problem.Status}", KindOf((HttpStatusCode)problem.Status)) { Subjects = problem.Subjects ?? [] };
 
     /// <summary>The failure that a response with an error status stands for.</summary>
     public static async Task<FailureException> FromAsync(ProxyProfile proxy, HttpResponseMessage response, CancellationToken cancellationToken)

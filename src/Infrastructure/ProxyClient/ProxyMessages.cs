@@ -4,7 +4,7 @@ using Starlight.Application.Abstractions.Proxies;
 namespace Starlight.Infrastructure.ProxyClient;
 
 /// <summary>RFC 9457 problem details as the proxy sends them.</summary>
-internal sealed record ProblemMessage(int Status, string? Code, string? Detail);
+internal sealed record ProblemMessage(int Status, string? Code, string? Detail, IReadOnlyList<string>? Subjects = null);
 
 /// <summary>Answer of <c>POST /starlight/notify</c>.</summary>
 internal sealed record NotifyMessage(string Reference, string Digest, IReadOnlyList<NotifyMessageImage> Images, IReadOnlyList<string>? Skipped, long ElapsedMilliseconds);

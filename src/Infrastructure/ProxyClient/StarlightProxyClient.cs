@@ -16,7 +16,7 @@ using Starlight.Infrastructure.Bundles;
 namespace Starlight.Infrastructure.ProxyClient;
 
 /// <summary>
-/// HTTP client of starlight-proxy. Connections are HTTP/1.1, kept open and reused: a connection that has carried data starts fast (design page, "Round trips and ramp-up"),
+/// HTTP client of starlight-proxy. Connections are HTTP/1.1, kept open and reused: a connection that has carried data starts fast (docs/operations.md, "Long lines"),
 /// and a body on a connection of its own has no second flow-control window to wait for. Safe for concurrent use.
 /// </summary>
 public sealed partial class StarlightProxyClient : IProxyClient, IDisposable
@@ -35,7 +35,10 @@ public sealed partial class StarlightProxyClient : IProxyClient, IDisposable
     /// <summary>A busy proxy is asked again when it says so, for as long as its answer would be waited for, and not longer than this where that has no end.</summary>
     private static readonly TimeSpan LongestWait = TimeSpan.FromMinutes(5);
 
-    private readonly ProxyConnections _connections = new();
+    /// <summary>"Retry-After: 0" and a date that has passed must not make a worker ask without end and without pause.</summary>
+    private static readonly TimeSpan ShortestPause = TimeSpan.FromSeconds(1);
+
+    private readonly ProxyConnections _connections;
     private readonly IFilesystemImages? _filesystems;
     private readonly Func<IBundleBases?> _bases;
     private readonly TimeProvider _time;
@@ -48,7 +51,11 @@ public sealed partial class StarlightProxyClient : IProxyClient, IDisposable
         _filesystems = filesystems;
         _bases = bases ?? (static () => null);
         _time = time ?? TimeProvider.System;
+        _connections = new ProxyConnections(_time);
     }
+
+    /// <summary>How this worker is called in the proxy's logs (<see cref="WorkerName"/>); null to be nameless.</summary>
+    public string? Worker { get; init; }
 
     public async Task<ProxyPing> PingAsync(ProxyProfile proxy, CancellationToken cancellationToken)
     {
@@ -178,10 +185,15 @@ public sealed partial class StarlightProxyClient : IProxyClient, IDisposable
         return response.Headers.TryGetValues(VersionHeader, out IEnumerable<string>? versions) ? versions.First() : "unknown";
     }
 
-    private static HttpRequestMessage Request(ProxyProfile proxy, HttpMethod method, string relative)
+    private HttpRequestMessage Request(ProxyProfile proxy, HttpMethod method, string relative)
     {
         HttpRequestMessage request = new(method, new Uri(proxy.Endpoint, relative)) { Version = HttpVersion.Version11 };
         request.Headers.Add(ProtocolHeader, Protocol);
+        if (Worker is not null)
+        {
+            request.Headers.Add(WorkerName.Header, Worker);
+        }
+
         if (proxy.User is not null)
         {
             request.Headers.Authorization = new AuthenticationHeaderValue("Basic", Convert.ToBase64String(Encoding.UTF8.GetBytes($"{proxy.User}:{proxy.Password}")));
@@ -195,48 +207,60 @@ public sealed partial class StarlightProxyClient : IProxyClient, IDisposable
         return request;
     }
 
-    /// <summary>Sends, and sends again when a proxy that has too much to do (429, 503) says when; RFC 9110 section 10.2.3.</summary>
-    private async Task<HttpResponseMessage> SendAsync(ProxyProfile proxy, Func<HttpRequestMessage> make, TimeSpan timeout, CancellationToken cancellationToken)
+    /// <summary>Sends, and sends again when a proxy that has too much to do (429, 503) says when; RFC 9110 section 10.2.3. The timeout is that of all attempts and pauses together.</summary>
+    private async Task<HttpResponseMessage> SendAsync(ProxyProfile proxy, Func<HttpRequestMessage> make, TimeSpan timeout, CancellationToken cancellationToken, ProxyLane? lane = null)
     {
-        TimeSpan left = timeout < TimeSpan.Zero || timeout > LongestWait ? LongestWait : timeout;
+        long started = _time.GetTimestamp();
+        bool isEndless = timeout < TimeSpan.Zero;
+        TimeSpan patience = isEndless || timeout > LongestWait ? LongestWait : timeout;
         while (true)
         {
             HttpResponseMessage response;
             using (HttpRequestMessage request = make())
             {
-                response = await SendOnceAsync(proxy, request, timeout, cancellationToken);
+                response = await SendOnceAsync(proxy, request, isEndless ? timeout : Left(), lane, cancellationToken);
             }
 
-            if (RetryAfter(response) is not { } asked || asked > left)
+            // Many workers were told the same: they must not all come back in one moment.
+            TimeSpan? pause = RetryAfter(response) * (1 + (Random.Shared.NextDouble() / 5));
+            if (pause is null || pause >= Left())
             {
                 return await CheckAsync(proxy, response, cancellationToken);
             }
 
             response.Dispose();
-            left -= asked;
-
-            // Many workers were told the same: they must not all come back in one moment.
-            await Task.Delay(asked * (1 + (Random.Shared.NextDouble() / 5)), _time, cancellationToken);
+            await Task.Delay(pause.Value, _time, cancellationToken);
         }
+
+        TimeSpan Left() => TimeSpan.FromTicks(Math.Max(0, (patience - _time.GetElapsedTime(started)).Ticks));
     }
 
-    private TimeSpan? RetryAfter(HttpResponseMessage response) => response.StatusCode is HttpStatusCode.TooManyRequests or HttpStatusCode.ServiceUnavailable
-        ? response.Headers.RetryAfter switch
-        {
-            { Delta: { } delta } => delta,
-            { Date: { } date } => date > _time.GetUtcNow() ? date - _time.GetUtcNow() : TimeSpan.Zero,
-            _ => null,
-        }
-        : null;
+    /// <summary>At least <see cref="ShortestPause"/>, whatever the proxy or something between says.</summary>
+    private TimeSpan? RetryAfter(HttpResponseMessage response)
+    {
+        RetryConditionHeaderValue? asked = response.StatusCode is HttpStatusCode.TooManyRequests or HttpStatusCode.ServiceUnavailable ? response.Headers.RetryAfter : null;
+        TimeSpan? pause = asked?.Delta ?? (asked?.Date - _time.GetUtcNow());
+        return pause < ShortestPause ? ShortestPause : pause;
+    }
 
-    private async Task<HttpResponseMessage> SendOnceAsync(ProxyProfile proxy, HttpRequestMessage request, TimeSpan timeout, CancellationToken cancellationToken)
+    /// <param name="proxy">Whom to ask.</param>
+    /// <param name="request">Used once.</param>
+    /// <param name="timeout">Until the answer begins.</param>
+    /// <param name="own">The caller's connection; null to use the best there is, which the answer gives back.</param>
+    /// <param name="cancellationToken">Stops waiting.</param>
+    private async Task<HttpResponseMessage> SendOnceAsync(ProxyProfile proxy, HttpRequestMessage request, TimeSpan timeout, ProxyLane? own, CancellationToken cancellationToken)
     {
         using CancellationTokenSource patience = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         patience.CancelAfter(timeout);
         ProxyConnections.Pool pool = _connections.For(proxy);
+        ProxyLine line = pool.LineTo(proxy.Endpoint);
+        ProxyLane lane = own ?? await line.TakeAsync(cancellationToken);
+        bool answered = false;
         try
         {
-            return await pool.Http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, patience.Token);
+            HttpResponseMessage response = await lane.Http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, patience.Token);
+            answered = true;
+            return own is null ? new LaneResponse(response, line, lane) : response;
         }
         catch (HttpRequestException e)
         {
@@ -252,6 +276,13 @@ public sealed partial class StarlightProxyClient : IProxyClient, IDisposable
         {
             // A connection that is reset just as it is made comes out of HttpClient (10.0) bare: it looks up the peer's address and finds none.
             throw ProxyErrors.Unreachable(proxy, e);
+        }
+        finally
+        {
+            if (!answered && own is null)
+            {
+                line.Return(lane);
+            }
         }
     }
 

@@ -48,7 +48,7 @@ internal sealed class ImageTransports : IImageTransports, IDisposable
         IReadOnlyList<Mirror> mirrors = _mirrors.GetOrAdd(reference.Registry, MirrorsOf);
         return mirrors.Count == 0
             ? origin
-            : new MirroredSource([.. mirrors.Select(m => (m, (IImageSource)new RegistrySource(Repository(m.Registry, reference.Repository, m.Insecure), reference)))], origin, _time, _logger);
+            : new MirroredSource([.. mirrors.Select(m => (m, (IImageSource)new RegistrySource(Repository(m.Registry, reference.Repository, m.Insecure), reference, () => m.BeginRest(_time.GetUtcNow()))))], origin, _time, _logger);
     }
 
     public IImageDestination OpenDestination(ImageReference reference, RegistryAccess access) => new RegistryDestination(Repository(reference, access), reference);

@@ -32,7 +32,7 @@ internal sealed class Mirror(string registry, bool insecure)
 
 /// <summary>
 /// Reads from the mirrors in their order and from the registry itself when none has what is asked for, or can be reached. What is read by digest is checked as always, so
-/// a mirror can be slow or stale but not wrong; a tag means what the first mirror that knows it says.
+/// a mirror can be slow or stale but not wrong: one that sent a damaged blob, which shows at its end, rests, so that the next attempt goes elsewhere. A tag means what the first mirror that knows it says.
 /// </summary>
 internal sealed class MirroredSource(IReadOnlyList<(Mirror Mirror, IImageSource Source)> mirrors, IImageSource origin, TimeProvider time, ILogger logger) : IImageSource
 {

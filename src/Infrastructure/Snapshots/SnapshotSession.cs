@@ -26,6 +26,18 @@ internal sealed partial class SnapshotSession : ISnapshotWriter, IDisposable
 
     public bool HasProvided(string chainId) => Command(SnapshotSql.HasProvided, ("$chain", chainId)).ExecuteScalar() is not null;
 
+    public IReadOnlySet<string> ProvidedChains()
+    {
+        using SqliteDataReader row = Command(SnapshotSql.ProvidedChains).ExecuteReader();
+        HashSet<string> chains = new(StringComparer.Ordinal);
+        while (row.Read())
+        {
+            chains.Add(row.GetString(0));
+        }
+
+        return chains;
+    }
+
     public bool HasChildren(Snapshot snapshot) => Command(SnapshotSql.HasChildren, ("$id", snapshot.Id)).ExecuteScalar() is not null;
 
     public IReadOnlyList<Snapshot> Ancestors(Snapshot snapshot) => snapshot.Parent is null ? [] : Read(Command(SnapshotSql.Ancestors, ("$id", snapshot.Id)));

@@ -37,6 +37,8 @@ internal static class SnapshotSql
 
     public const string HasProvided = "SELECT 1 FROM snapshot WHERE chain_id = $chain LIMIT 1";
 
+    public const string ProvidedChains = "SELECT DISTINCT chain_id FROM snapshot WHERE chain_id IS NOT NULL";
+
     public const string HasChildren = "SELECT 1 FROM snapshot WHERE parent_id = $id LIMIT 1";
 
     public const string Ancestors =

@@ -1,10 +1,7 @@
-using Starlight.Application.Abstractions.Proxies;
 using Starlight.Application.Abstractions.Worker;
 using Starlight.Domain.Content;
-using Starlight.Domain.Proxies;
 using Starlight.Domain.SharedKernel;
 using Starlight.Infrastructure.Mounts;
-using Starlight.Infrastructure.ProxyClient;
 using Starlight.Infrastructure.Snapshots;
 using Starlight.Infrastructure.Unpacking;
 
@@ -22,12 +19,16 @@ public sealed partial class ImageLibrary
     private int _disposed;
 
     /// <summary>Goes on receiving what was incomplete when the daemon last stopped, and removes contents that no image needs. Returns at once.</summary>
-    public void ResumeInterrupted(IProxyProfiles profiles, IProxyClient proxies)
+    /// <param name="fetch">Has a tree's missing contents sent, through <see cref="BeginAsync"/>. Called again, after a pause, for as long as it fails and the image is wanted.</param>
+    public void ResumeInterrupted(Func<Digest, ChainSource, CancellationToken, Task<Result>> fetch)
     {
-        foreach (WorkerTree tree in Others([]).Where(t => !t.Complete && _chains.ContainsKey(t.ChainId)))
+        lock (_lock)
         {
-            tree.Resuming = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-            _resuming.Add(Task.Run(() => ResumeAsync(tree, SourceOf(_chains[tree.ChainId]), profiles, proxies, _stopping.Token)));
+            foreach (WorkerTree tree in _trees.Values.Where(t => !t.Complete))
+            {
+                tree.Resuming = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+                _resuming.Add(Task.Run(() => ResumeAsync(tree, fetch, _stopping.Token)));
+            }
         }
 
         _resuming.Add(Task.Run(SweepAsync));
@@ -45,7 +46,7 @@ public sealed partial class ImageLibrary
         await Task.WhenAll(_resuming);
         foreach (ImageReception reception in Others([]).Select(t => t.Reception).OfType<ImageReception>().Distinct())
         {
-            await reception.StopAsync();
+            await reception.StopAsync(goesOn: true);
         }
 
         _records.Dispose();
@@ -70,7 +71,8 @@ public sealed partial class ImageLibrary
             {
                 if (!tree.Complete)
                 {
-                    _board.Expect(Missing(ContentsOf(tree)));
+                    tree.Promised = [.. ContentsOf(tree).Select(c => c.Digest).Where(d => !_objects.Contains(d))];
+                    _board.Expect(tree.Promised);
                 }
                 else if (!File.Exists(tree.FilesystemImagePath))
                 {
@@ -105,73 +107,82 @@ public sealed partial class ImageLibrary
         LibraryLog.Loaded(_logger, _trees.Count, _trees.Values.Count(t => !t.Complete));
     }
 
-    private IEnumerable<Digest> Missing(IReadOnlyList<ContentRef> contents) =>
-        contents.Select(c => c.Digest).Where(d => !_objects.Contains(d));
-
-    private async Task ResumeAsync(WorkerTree tree, ChainSource source, IProxyProfiles profiles, IProxyClient proxies, CancellationToken cancellationToken)
+    private async Task ResumeAsync(WorkerTree tree, Func<Digest, ChainSource, CancellationToken, Task<Result>> fetch, CancellationToken cancellationToken)
     {
+        TimeSpan pause = FirstResumePause;
         try
         {
-            await ResumeOnceReachableAsync(tree, source, profiles, proxies, cancellationToken);
+            while (!cancellationToken.IsCancellationRequested && InterruptedSourceOf(tree) is { } source)
+            {
+                Result begun = await TryFetchAsync(tree.ChainId, source, fetch, cancellationToken);
+                if (begun.IsSuccess)
+                {
+                    return;
+                }
+
+                LibraryLog.ResumeFailed(_logger, source.Image.ToString(), begun.Error.Message, (long)pause.TotalMilliseconds);
+                await Task.Delay(pause, _time, cancellationToken);
+                pause = TimeSpan.FromTicks(Math.Min(pause.Ticks * 2, LongestResumePause.Ticks));
+            }
+        }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+            // the daemon stops: the next one goes on
         }
         finally
         {
-            TaskCompletionSource? resuming;
             lock (_lock)
             {
-                (resuming, tree.Resuming) = (tree.Resuming, null);
+                EndResuming(tree);
             }
 
-            resuming?.SetResult();
+            if (!cancellationToken.IsCancellationRequested)
+            {
+                Withdraw(tree);
+            }
         }
     }
 
-    private async Task ResumeOnceReachableAsync(WorkerTree tree, ChainSource source, IProxyProfiles profiles, IProxyClient proxies, CancellationToken cancellationToken)
+    private static async Task<Result> TryFetchAsync(Digest chainId, ChainSource source, Func<Digest, ChainSource, CancellationToken, Task<Result>> fetch, CancellationToken cancellationToken)
     {
-        TimeSpan pause = FirstResumePause;
-        IReadOnlyList<Digest> promised = [.. Missing(ContentsOf(tree))];
-
-        // An image may be removed while its proxy cannot be reached.
-        while (!cancellationToken.IsCancellationRequested && Find(tree.ChainId) == tree)
+        try
         {
-            try
-            {
-                ProxyProfile proxy = profiles.Find(source.ProxyProfile).Value;
-                DeltaRequest request = new([source.Image], source.Platform, FindBases([source.Image]), source.Layers);
-                IncomingBundle bundle = (IncomingBundle)await proxies.RequestDeltaAsync(proxy, request, cancellationToken);
-                if (bundle.Images[0].FilesystemDigest != tree.Record.FilesystemDigest)
-                {
-                    await bundle.DisposeAsync();
-                    throw new FailureException(new Error("Image.Mismatch", $"the proxy now has another tree for {source.Image}: remove the image and pull it again", ErrorKind.DataCorrupt));
-                }
+            return await fetch(chainId, source, cancellationToken);
+        }
+        catch (FailureException e)
+        {
+            return e.Error;
+        }
+    }
 
-                ImageReception reception = new(bundle, _objects, _board, [tree], FinishedAsync, _time, _logger);
-                lock (_lock)
-                {
-                    tree.Reception = reception;
-                }
+    /// <summary>Null once the image is gone or a pull of it has come first: an image may be removed or pulled while its proxy cannot be reached.</summary>
+    private ChainSource? InterruptedSourceOf(WorkerTree tree)
+    {
+        lock (_lock)
+        {
+            return tree.Resuming is not null && _trees.GetValueOrDefault(tree.ChainId) == tree && _chains.TryGetValue(tree.ChainId, out ChainRecord? chain) ? SourceOf(chain) : null;
+        }
+    }
 
-                _board.Expect(bundle.Contents.Select(c => c.Digest));
-                reception.Start();
+    /// <summary>Under the lock.</summary>
+    private static void EndResuming(WorkerTree tree)
+    {
+        tree.Resuming?.SetResult();
+        tree.Resuming = null;
+    }
 
-                // the reception has promised them now; the promise made at start is withdrawn
-                foreach (Digest content in promised)
-                {
-                    _board.Fail(content, NotResumed);
-                }
+    /// <summary>Takes back what was promised at start for an interrupted tree: a reception has promised it now, or nothing will bring it.</summary>
+    private void Withdraw(WorkerTree tree)
+    {
+        IReadOnlyList<Digest> promised;
+        lock (_lock)
+        {
+            (promised, tree.Promised) = (tree.Promised, []);
+        }
 
-                return;
-            }
-            catch (FailureException e)
-            {
-                LibraryLog.ResumeFailed(_logger, source.Image.ToString(), e.Error.Message, (long)pause.TotalMilliseconds);
-                await Task.Delay(pause, _time, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-                pause = TimeSpan.FromTicks(Math.Min(pause.Ticks * 2, LongestResumePause.Ticks));
-            }
-            catch (OperationCanceledException)
-            {
-                return;
-            }
+        foreach (Digest content in promised)
+        {
+            _board.Fail(content, NotResumed);
         }
     }
 
@@ -204,6 +215,7 @@ public sealed partial class ImageLibrary
             foreach (WorkerTree tree in going)
             {
                 _records.Remove(tree.ChainId);
+                Withdraw(tree);
                 await _roots.ReleaseAsync(tree);
                 (int objects, long bytes) = (0, 0L);
                 IReadOnlyList<ContentRef>? contents = TryContentsOf(tree);
@@ -214,7 +226,6 @@ public sealed partial class ImageLibrary
                         continue;
                     }
 
-                    _board.Fail(content.Digest, NotResumed);
                     if (_objects.Delete(content.Digest))
                     {
                         objects++;

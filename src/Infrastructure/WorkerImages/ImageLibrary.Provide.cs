@@ -1,5 +1,6 @@
 using Starlight.Application.Abstractions.Snapshots;
 using Starlight.Domain.Content;
+using Starlight.Domain.Images;
 using Starlight.Domain.SharedKernel;
 using Starlight.Domain.Snapshots;
 using Starlight.Infrastructure.Snapshots;
@@ -20,7 +21,7 @@ public sealed partial class ImageLibrary : IProvidedImages
         bool provided = false;
         lock (_lock)
         {
-            foreach (WorkerTree tree in _trees.Values.Where(t => Holds(t.Record.ChainIds, chainId, request.ParentChainId)))
+            foreach (WorkerTree tree in _trees.Values.Where(t => LayerChain.Has(t.Record.ChainIds, chainId, request.ParentChainId)))
             {
                 provided = true;
                 tree.Touched = _time.GetTimestamp();
@@ -80,10 +81,11 @@ public sealed partial class ImageLibrary : IProvidedImages
             }
 
             tree = _trees.GetValueOrDefault(digest);
-            reception = tree?.Reception;
+            reception = tree?.Reception is { } running && running.Trees.All(t => t == tree || t.Complete) ? running : null;
+            reception?.Abandon(); // from here on a pull of the image begins anew
         }
 
-        if (reception is not null && reception.Trees.All(t => t == tree || t.Complete))
+        if (reception is not null)
         {
             await reception.StopAsync();
         }
@@ -109,7 +111,7 @@ public sealed partial class ImageLibrary : IProvidedImages
         long inodes = 1;
         if (Directory.Exists(tree.UnpackedDirectory))
         {
-            SnapshotUsage unpacked = tree.UnpackedUsage ??= DirectoryTree.Measure(tree.UnpackedDirectory, cancellationToken);
+            SnapshotUsage unpacked = UnpackedUsageOf(tree, cancellationToken);
             size += unpacked.Size;
             inodes += unpacked.Inodes;
         }
@@ -143,18 +145,23 @@ public sealed partial class ImageLibrary : IProvidedImages
         }
     }
 
-    /// <summary>A chain ID stands for all layers below it, but who asks may have them wrong.</summary>
-    private static bool Holds(IReadOnlyList<Digest> chain, Digest layer, string? parent)
+    private SnapshotUsage UnpackedUsageOf(WorkerTree tree, CancellationToken cancellationToken)
     {
-        for (int i = 0; i < chain.Count; i++)
+        lock (_lock)
         {
-            if (chain[i] == layer)
+            if (tree.UnpackedUsage is { } known)
             {
-                return parent == (i == 0 ? null : chain[i - 1].ToString());
+                return known;
             }
         }
 
-        return false;
+        SnapshotUsage measured = DirectoryTree.Measure(tree.UnpackedDirectory, cancellationToken);
+        lock (_lock)
+        {
+            tree.UnpackedUsage = measured;
+        }
+
+        return measured;
     }
 
     private WorkerTree? Find(Digest chainId)
@@ -226,7 +233,11 @@ public sealed partial class ImageLibrary : IProvidedImages
                 "Image.FilesystemDamaged", $"{tree.FilesystemImagePath} is damaged: remove the image and pull it again", ErrorKind.DataCorrupt));
         }
 
-        return tree.Contents = _filesystems.ReadContents(image).Contents;
+        IReadOnlyList<ContentRef> contents = _filesystems.ReadContents(image).Contents;
+        lock (_lock)
+        {
+            return tree.Contents ??= contents;
+        }
     }
 
     /// <summary>Null if the filesystem image is damaged: other images must be freed and measured all the same.</summary>

@@ -14,14 +14,11 @@ using Starlight.Infrastructure.Tracing;
 namespace Starlight.Infrastructure.WorkerImages;
 
 /// <summary>
-/// The images on this worker: what is here, what is being received, and what a container is mounted from. One per daemon. Four parts:
-/// receiving (this file), pulls that share a reception (<c>.Sharing</c>), providing layers to the snapshotter (<c>.Provide</c>), start-up and freeing (<c>.Lifetime</c>).
+/// The images on this worker: what is here, what is being received, and what a container is mounted from. One per daemon. Five parts:
+/// receiving (this file), what can be built upon (<c>.Bases</c>), pulls that share a reception (<c>.Sharing</c>), providing layers to the snapshotter (<c>.Provide</c>), start-up and freeing (<c>.Lifetime</c>).
 /// </summary>
 public sealed partial class ImageLibrary : IWorkerImages, IAsyncDisposable
 {
-    /// <summary>More bases would make the request longer without making the answer shorter: the likeliest relatives come first. Arbitrary.</summary>
-    private const int MaxBases = 16;
-
     private readonly string _imagesDirectory;
     private readonly ImageRecords _records;
     private readonly ObjectStore _objects;
@@ -62,36 +59,11 @@ public sealed partial class ImageLibrary : IWorkerImages, IAsyncDisposable
         _filesystems = filesystems;
         _time = time;
         _logger = logger;
+        _board.Wanted += content => ThreadPool.UnsafeQueueUserWorkItem(static wanted => wanted.Library.Want(wanted.Content), (Library: this, Content: content), preferLocal: false);
         Load();
     }
 
     public bool SupportsEarlyStart => _roots.SupportsEarlyStart;
-
-    public IReadOnlyList<BaseImage> FindBases(IReadOnlyList<ImageReference> wanted)
-    {
-        HashSet<string> repositories = [.. wanted.Select(r => r.Name)];
-        List<(BaseImage Image, bool Related)> found = [];
-        HashSet<Digest> trees = [];
-        foreach (ImageRecord record in _records.Images())
-        {
-            if (IsComplete(record.ChainId) && trees.Add(record.ChainId) && ImageReference.Parse(record.Reference) is { IsSuccess: true } reference)
-            {
-                found.Add((new BaseImage(reference.Value, record.ManifestDigest), repositories.Contains(reference.Value.Name)));
-            }
-        }
-
-        // stable: within each group the most recently pulled stays first
-        return [.. found.OrderByDescending(f => f.Related).Take(MaxBases).Select(f => f.Image)];
-    }
-
-    public Result<BaseImage> FindBase(ImageReference reference)
-    {
-        ImageRecord? record = _records.Images().FirstOrDefault(r =>
-            (r.Reference == reference.ToString() || (reference.Digest is { } digest && r.ManifestDigest == digest)) && IsComplete(r.ChainId));
-        return record is null
-            ? new Error("Image.BaseUnknown", $"{reference} cannot be the base: it is not on this worker, or not complete yet. Leave the base out to let Starlight choose", ErrorKind.NotFound)
-            : new BaseImage(ImageReference.Parse(record.Reference).Value, record.ManifestDigest);
-    }
 
     public async Task<Result<IImageReception>> BeginAsync(
         ProxyProfile proxy,
@@ -102,14 +74,25 @@ public sealed partial class ImageLibrary : IWorkerImages, IAsyncDisposable
     {
         IncomingBundle incoming = (IncomingBundle)bundle;
         bool handedOver = false;
+        ReceptionShare? joined = null;
         try
         {
             await _registering.WaitAsync(cancellationToken);
             try
             {
-                if (RunningReceptionOf(images) is { } running)
+                if (FindOtherTree(images) is { } other)
                 {
-                    return running;
+                    return new Error(
+                        "Image.Mismatch",
+                        $"{other.Reference} was refused: its layers are on this worker, or come, with another filesystem image than {other.FilesystemDigest}; remove the images of these layers and pull again",
+                        ErrorKind.DataCorrupt);
+                }
+
+                joined = RunningReceptionOf(images);
+                if (joined is not null)
+                {
+                    Record([], RecordsOf(proxy, request, images));
+                    return joined;
                 }
 
                 if (MissingContent(incoming) is { } missing)
@@ -118,7 +101,7 @@ public sealed partial class ImageLibrary : IWorkerImages, IAsyncDisposable
                 }
 
                 Added added = await AddTreesAsync(proxy, request, incoming, images, cancellationToken);
-                ImageReception reception = new(incoming, _objects, _board, TreesOf(images), FinishedAsync, _time, _logger) { Abandoned = _ => TakeBackAsync(added) };
+                ImageReception reception = new(incoming, _objects, _board, TreesOf(images), FinishedAsync, _time, _logger) { Abandoned = () => TakeBackAsync(added) };
                 ReceptionShare share;
                 lock (_lock)
                 {
@@ -126,10 +109,16 @@ public sealed partial class ImageLibrary : IWorkerImages, IAsyncDisposable
                     foreach (WorkerTree tree in reception.Trees.Where(t => !t.Complete && t.Reception is null or { IsAbandoned: true }))
                     {
                         tree.Reception = reception;
+                        EndResuming(tree);
                     }
                 }
 
                 _board.Expect(incoming.Contents.Select(c => c.Digest));
+                foreach (WorkerTree tree in reception.Trees)
+                {
+                    Withdraw(tree);
+                }
+
                 handedOver = true;
                 LibraryLog.ReceptionStarted(_logger, string.Join(", ", request.Images), incoming.Contents.Count, incoming.Contents.Sum(c => c.Size));
                 return share;
@@ -138,6 +127,11 @@ public sealed partial class ImageLibrary : IWorkerImages, IAsyncDisposable
             {
                 _registering.Release();
             }
+        }
+        catch when (joined is not null)
+        {
+            await joined.AbandonAsync();
+            throw;
         }
         finally
         {
@@ -163,16 +157,20 @@ public sealed partial class ImageLibrary : IWorkerImages, IAsyncDisposable
         }
     }
 
-    private static ChainSource SourceOf(ChainRecord chain) => new(
-        chain.ProxyProfile, ImageReference.Parse(chain.Reference).Value.WithDigest(chain.ManifestDigest), Platform.Parse(chain.Platform).Value, chain.Layers);
-
-    private bool IsComplete(Digest chainId)
+    /// <summary>Somebody opens a file whose content is on its way.</summary>
+    private void Want(Digest content)
     {
+        ImageReception[] running;
         lock (_lock)
         {
-            return _trees.TryGetValue(chainId, out WorkerTree? tree) && tree.Complete;
+            running = [.. _trees.Values.Select(t => t.Reception).OfType<ImageReception>().Distinct()];
         }
+
+        _ = running.Any(r => r.Want(content));
     }
+
+    private static ChainSource SourceOf(ChainRecord chain) => new(
+        chain.ProxyProfile, ImageReference.Parse(chain.Reference).Value.WithDigest(chain.ManifestDigest), Platform.Parse(chain.Platform).Value, chain.Layers);
 
     private List<WorkerTree> TreesOf(IReadOnlyList<IncomingImage> images)
     {
@@ -185,6 +183,20 @@ public sealed partial class ImageLibrary : IWorkerImages, IAsyncDisposable
             }
 
             return trees;
+        }
+    }
+
+    /// <summary>
+    /// An image whose layers are here with another tree. Chain IDs do not cover the tree, and a manifest without the annotation does not vouch for it: what one proxy once said about an image must
+    /// not stand for an image that was checked.
+    /// </summary>
+    private IncomingImage? FindOtherTree(IReadOnlyList<IncomingImage> images)
+    {
+        lock (_lock)
+        {
+            return images.FirstOrDefault(i =>
+                (_trees.TryGetValue(i.TopChainId, out WorkerTree? tree) && tree.Record.FilesystemDigest != i.FilesystemDigest)
+                || images.Any(o => o.TopChainId == i.TopChainId && o.FilesystemDigest != i.FilesystemDigest));
         }
     }
 
@@ -209,23 +221,12 @@ public sealed partial class ImageLibrary : IWorkerImages, IAsyncDisposable
     /// <summary>Writes what is new to disk, then to the records, then to memory: a crash in between leaves files that the next start removes.</summary>
     private async Task<Added> AddTreesAsync(ProxyProfile proxy, DeltaRequest request, IncomingBundle bundle, IReadOnlyList<IncomingImage> images, CancellationToken cancellationToken)
     {
-        long now = _time.GetUtcNow().ToUnixTimeMilliseconds();
         List<WorkerTree> trees = [];
-        List<ImageRecord> records = [];
-        List<ChainRecord> chains = [];
         try
         {
             for (int i = 0; i < images.Count; i++)
             {
                 IncomingImage image = images[i];
-                if (request.Layers is null)
-                {
-                    // part of an image is no image: the chain it is the tree of is known already
-                    ImageRecord record = new(image.Reference.ToString(), image.ManifestDigest, image.TopChainId, proxy.Name, request.Platform.ToString(), now);
-                    records.Add(record);
-                    chains.AddRange(ChainRecord.AllOf(record, image.ChainIds));
-                }
-
                 lock (_lock)
                 {
                     if (_trees.ContainsKey(image.TopChainId) || trees.Exists(t => t.ChainId == image.TopChainId))
@@ -234,7 +235,7 @@ public sealed partial class ImageLibrary : IWorkerImages, IAsyncDisposable
                     }
                 }
 
-                WorkerTree tree = new(new TreeRecord(image.ChainIds, image.FilesystemDigest, Complete: false, now), DirectoryOf(image.TopChainId))
+                WorkerTree tree = new(new TreeRecord(image.ChainIds, image.FilesystemDigest, Complete: false, _time.GetUtcNow().ToUnixTimeMilliseconds()), DirectoryOf(image.TopChainId))
                 {
                     Contents = bundle.ImageContents[i],
                     Touched = _time.GetTimestamp(),
@@ -243,7 +244,7 @@ public sealed partial class ImageLibrary : IWorkerImages, IAsyncDisposable
                 await FilesystemImageFile.WriteAsync(tree.FilesystemImagePath, bundle.Images[i].FilesystemImage, cancellationToken);
             }
 
-            _records.Add([.. trees.Select(t => t.Record)], records, chains);
+            return new Added(trees, Record(trees, RecordsOf(proxy, request, images)));
         }
         catch
         {
@@ -254,7 +255,31 @@ public sealed partial class ImageLibrary : IWorkerImages, IAsyncDisposable
 
             throw;
         }
+    }
 
+    /// <summary>The names of the images, and their chains. Part of an image is no image: the chain it is the tree of is known already.</summary>
+    private (List<ImageRecord> Images, List<ChainRecord> Chains) RecordsOf(ProxyProfile proxy, DeltaRequest request, IReadOnlyList<IncomingImage> images)
+    {
+        List<ImageRecord> records = [];
+        List<ChainRecord> chains = [];
+        if (request.Layers is null)
+        {
+            long now = _time.GetUtcNow().ToUnixTimeMilliseconds();
+            foreach (IncomingImage image in images)
+            {
+                ImageRecord record = new(image.Reference.ToString(), image.ManifestDigest, image.TopChainId, proxy.Name, request.Platform.ToString(), now);
+                records.Add(record);
+                chains.AddRange(ChainRecord.AllOf(record, image.ChainIds));
+            }
+        }
+
+        return (records, chains);
+    }
+
+    /// <summary>On disk first, then in memory. Gives the chains that were not known before.</summary>
+    private List<ChainRecord> Record(IReadOnlyList<WorkerTree> trees, (List<ImageRecord> Images, List<ChainRecord> Chains) records)
+    {
+        _records.Add([.. trees.Select(t => t.Record)], records.Images, records.Chains);
         List<ChainRecord> newChains = [];
         lock (_lock)
         {
@@ -263,7 +288,7 @@ public sealed partial class ImageLibrary : IWorkerImages, IAsyncDisposable
                 _trees.Add(tree.ChainId, tree);
             }
 
-            foreach (ChainRecord chain in chains)
+            foreach (ChainRecord chain in records.Chains)
             {
                 if (!_chains.ContainsKey(chain.ChainId))
                 {
@@ -274,7 +299,7 @@ public sealed partial class ImageLibrary : IWorkerImages, IAsyncDisposable
             }
         }
 
-        return new Added(trees, newChains);
+        return newChains;
     }
 
     /// <summary>A reception has ended. Where containers cannot start early it succeeds only when they can start.</summary>
@@ -337,7 +362,7 @@ public sealed partial class ImageLibrary : IWorkerImages, IAsyncDisposable
         {
             foreach (WorkerTree tree in reception.Trees)
             {
-                await _roots.PrepareAsync(tree, reception.Stopping);
+                await PrepareAsync(tree, reception.Stopping);
             }
 
             return Result.Success;
@@ -350,6 +375,22 @@ public sealed partial class ImageLibrary : IWorkerImages, IAsyncDisposable
         catch (OperationCanceledException)
         {
             return new Error("Pull.Stopped", "building the directory tree was stopped", ErrorKind.Cancelled);
+        }
+    }
+
+    /// <summary>One of several images may have been removed meanwhile, or be removed while its tree is being built: the others are none the worse for it.</summary>
+    private async Task PrepareAsync(WorkerTree tree, CancellationToken cancellationToken)
+    {
+        try
+        {
+            if (Find(tree.ChainId) == tree)
+            {
+                await _roots.PrepareAsync(tree, cancellationToken);
+            }
+        }
+        catch (Exception e) when (e is FailureException or OperationCanceledException && !cancellationToken.IsCancellationRequested && Find(tree.ChainId) != tree)
+        {
+            LibraryLog.TreeNotBuilt(_logger, tree.ChainId.ToString(), e.Message);
         }
     }
 

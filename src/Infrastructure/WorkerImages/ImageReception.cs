@@ -14,6 +14,7 @@ namespace Starlight.Infrastructure.WorkerImages;
 /// <item>a cut connection is taken up again at the block where it broke, with growing pauses, for as long as it takes: an edge link may be down for hours, and the
 /// waiting opens can be killed meanwhile;</item>
 /// <item>bytes that arrive damaged are asked for again; if they stay damaged the missing contents fail for good, and waiting opens get EIO;</item>
+/// <item>what somebody waits for and is far back comes beside the stream;</item>
 /// <item>when everything is in, the store is synced before the trees are called complete.</item>
 /// </list>
 /// </summary>
@@ -34,10 +35,12 @@ internal sealed class ImageReception
     private readonly CancellationTokenSource _stop = new();
     private readonly TaskCompletionSource<Result> _completion = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly ContentSink _sink;
+    private readonly QueueJumper _jumper;
     private volatile bool _building;
     private Task? _running; // under a lock on _stop until set
     private readonly Dictionary<ReceptionShare, HashSet<string>> _shares = []; // with the names claimed; guards itself
     private volatile bool _abandoned;
+    private volatile bool _goesOn;
 
     /// <param name="bundle">Owned: disposed when the reception ends.</param>
     /// <param name="objects">Where contents go.</param>
@@ -62,7 +65,9 @@ internal sealed class ImageReception
         _finished = finished;
         _time = time;
         _logger = logger;
-        _sink = new ContentSink(objects, board);
+        StreamPace pace = new(time);
+        _sink = new ContentSink(objects, board, pace);
+        _jumper = new QueueJumper(bundle, objects, board, pace, time, logger);
     }
 
     public IReadOnlyList<WorkerTree> Trees { get; }
@@ -84,7 +89,7 @@ internal sealed class ImageReception
     }
 
     /// <summary>Removes the trees that only this reception was to bring; set by the library.</summary>
-    public Func<ImageReception, Task>? Abandoned { get; init; }
+    public required Func<Task> Abandoned { get; init; }
 
     public void Start()
     {
@@ -94,16 +99,23 @@ internal sealed class ImageReception
         }
     }
 
+    /// <summary>Somebody waits for a content. False if it does not come with this reception.</summary>
+    public bool Want(Digest content) => _jumper.Want(content);
+
     /// <summary>Ends the reception and waits until it has ended; one that never started ends like one that was cut off at once.</summary>
-    public async Task StopAsync()
+    /// <param name="goesOn">The daemon stops and the next one takes the reception up. Otherwise whoever waits for its contents is told, unless another reception has promised them too.</param>
+    public async Task StopAsync(bool goesOn = false)
     {
+        _goesOn = goesOn;
         await _stop.CancelAsync();
         Start();
         await _running!;
     }
 
-    /// <summary>The last of its pulls has failed: nobody may join any more.</summary>
+    /// <summary>Nobody may join any more: the last of its pulls has failed, or its image is being removed. Changes under the library's lock.</summary>
     public bool IsAbandoned => _abandoned;
+
+    public void Abandon() => _abandoned = true;
 
     public void Join(ReceptionShare share)
     {
@@ -123,12 +135,12 @@ internal sealed class ImageReception
         }
     }
 
-    /// <summary>One pull has failed. True if no other uses the reception, which then takes no more; one that the daemon took up by itself belongs to a pull of an earlier daemon.</summary>
+    /// <summary>One pull has failed. True if no other uses the reception, which then takes no more.</summary>
     public bool Leave(ReceptionShare share)
     {
         lock (_shares)
         {
-            return _shares.Remove(share) && _shares.Count == 0 && Abandoned is not null && (_abandoned = true);
+            return _shares.Remove(share) && _shares.Count == 0 && (_abandoned = true);
         }
     }
 
@@ -136,10 +148,7 @@ internal sealed class ImageReception
     public async Task AbandonAsync()
     {
         await StopAsync();
-        if (Abandoned is not null)
-        {
-            await Abandoned(this);
-        }
+        await Abandoned();
     }
 
     private async Task RunAsync()
@@ -168,11 +177,12 @@ internal sealed class ImageReception
         }
         finally
         {
+            await _jumper.DisposeAsync();
             await _bundle.DisposeAsync();
             _sink.Dispose();
         }
 
-        if (!outcome.IsSuccess && outcome.Error.Kind != ErrorKind.Cancelled)
+        if (!outcome.IsSuccess && !_goesOn)
         {
             FailMissing(outcome.Error);
         }

@@ -43,9 +43,18 @@ internal static partial class LibraryLog
     [LoggerMessage(Level = LogLevel.Information, Message = "directory tree of {ChainId} built in {Ms} ms")]
     public static partial void TreeBuilt(ILogger logger, string chainId, long ms);
 
+    [LoggerMessage(Level = LogLevel.Information, Message = "no directory tree of {ChainId} was built, because the image was removed ({Reason})")]
+    public static partial void TreeNotBuilt(ILogger logger, string chainId, string reason);
+
     [LoggerMessage(Level = LogLevel.Information, Message = "{Count} mounts of an earlier daemon detached; containers that use them keep them")]
     public static partial void LeftoversDetached(ILogger logger, int count);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "{File} cannot be built upon: {Reason}")]
     public static partial void BaseUnusable(ILogger logger, string file, string reason);
+
+    [LoggerMessage(Level = LogLevel.Debug, Message = "fetched {Content} of {Size} bytes before its turn")]
+    public static partial void Jumped(ILogger logger, string content, long size);
+
+    [LoggerMessage(Level = LogLevel.Debug, Message = "{Content} has to wait for its turn: {Reason}")]
+    public static partial void NotJumped(ILogger logger, string content, string reason);
 }

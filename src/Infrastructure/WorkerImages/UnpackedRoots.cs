@@ -2,6 +2,7 @@ using Microsoft.Extensions.Logging;
 using Starlight.Application.Abstractions.Images;
 using Starlight.Application.Abstractions.Snapshots;
 using Starlight.Domain.Content;
+using Starlight.Domain.SharedKernel;
 using Starlight.Domain.Trees;
 using Starlight.Infrastructure.Fuse;
 using Starlight.Infrastructure.Objects;
@@ -94,6 +95,11 @@ internal sealed class UnpackedRoots(ObjectStore objects, IFilesystemImages files
             FileTree files = filesystems.ReadTree(File.ReadAllBytes(tree.FilesystemImagePath));
             _unpacker.Unpack(files, tree.UnpackedDirectory, cancellationToken);
             LibraryLog.TreeBuilt(logger, tree.ChainId.ToString(), (long)time.GetElapsedTime(started).TotalMilliseconds);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new FailureException(
+                new Error("Tree.NotBuilt", $"the directory tree of {tree.ChainId} was not built, because {tree.FilesystemImagePath} cannot be read ({e.Message}): pull the image again", ErrorKind.Internal), e);
         }
         finally
         {

@@ -4,8 +4,8 @@ using Starlight.Domain.Snapshots;
 namespace Starlight.Infrastructure.WorkerImages;
 
 /// <summary>
-/// A tree in use: the filesystem image on disk, its mount, and whether all its contents are here. Fields change under the library's lock only; reading
-/// <see cref="Complete"/> without it is fine.
+/// A tree in use: the filesystem image on disk, its mount, and whether all its contents are here. Properties change under the library's lock only; reading
+/// <see cref="Complete"/> and <see cref="Contents"/> without it is fine.
 /// </summary>
 internal sealed class WorkerTree(TreeRecord record, string directory)
 {
@@ -42,6 +42,9 @@ internal sealed class WorkerTree(TreeRecord record, string directory)
 
     /// <summary>Ends when there is a reception again, while the daemon tries to take up an interrupted one; else null.</summary>
     public TaskCompletionSource? Resuming { get; set; }
+
+    /// <summary>What the board was told to expect at start, because an earlier daemon was receiving it.</summary>
+    public IReadOnlyList<Digest> Promised { get; set; } = [];
 
     /// <summary>Timestamp of the last pull of it or question about one of its layers.</summary>
     public long Touched { get; set; }

@@ -49,7 +49,7 @@ internal static class AddProxyCommand
     {
         if (Console.IsInputRedirected)
         {
-            return Console.In.ReadLine() ?? throw new FailureException(new Error("Proxy.PasswordMissing", $"there is no {what} on standard input: give it as the first line", ErrorKind.InvalidInput));
+            return Console.In.ReadLine() ?? throw new FailureException(new Error("Proxy.SecretMissing", $"there is no {what} on standard input: give it as the first line", ErrorKind.InvalidInput));
         }
 
         Console.Error.Write(prompt);

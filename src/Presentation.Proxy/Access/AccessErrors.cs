@@ -15,6 +15,10 @@ internal static class AccessErrors
     public static Error RoleMissing(Account account, string role) => new(
         "Access.RoleMissing", $"account {account} does not have the role '{role}' at this proxy: ask its operator", ErrorKind.PermissionDenied);
 
+    /// <summary>The proxy's logins would be sent to whoever answers, and refills would go on doing so.</summary>
+    public static Error InsecureDenied(Account account) => new(
+        "Access.InsecureDenied", $"account {account} may not have images read without checking who sends them: that takes the role admin", ErrorKind.PermissionDenied);
+
     /// <summary>Depends on the account alone, not on what the proxy has: it tells nobody whether the image exists (ADR 0022).</summary>
     public static Error ImageDenied(Account account, ImageReference reference) => new(
         "Access.ImageDenied", $"account {account} may not use images of {reference.Name} at this proxy: ask its operator", ErrorKind.PermissionDenied);

@@ -18,6 +18,9 @@ internal sealed class AccountRegister
 {
     private readonly ChangingFile<Snapshot>? _accounts;
     private readonly FailedLogins _failures;
+    /// <summary>The last version that was read.</summary>
+    private Snapshot? _last;
+
     private readonly byte[] _key = RandomNumberGenerator.GetBytes(32);
 
     /// <summary>Hashes keep a core busy for a tenth of a second each: half of the cores stay for everything else.</summary>
@@ -31,7 +34,7 @@ internal sealed class AccountRegister
     public AccountRegister(string? path, string defaultRegistry, TimeProvider time, ILogger<AccountRegister> logger)
     {
         _failures = new FailedLogins(time);
-        _accounts = path is null ? null : new ChangingFile<Snapshot>([path], () => new Snapshot(AccountsFile.Read(path).ToAccounts(path, defaultRegistry)), time, logger);
+        _accounts = path is null ? null : new ChangingFile<Snapshot>([path], () => _last = new Snapshot(AccountsFile.Read(path).ToAccounts(path, defaultRegistry), _last), time, logger);
     }
 
     /// <summary>There are no accounts: everybody may do everything.</summary>
@@ -63,7 +66,17 @@ internal sealed class AccountRegister
         bool right;
         try
         {
+            // Those that came together have waited here for the outcome of the first.
+            if (_failures.PenaltyOf(client) is { } earned)
+            {
+                return new LoginOutcome(null, earned);
+            }
+
             right = await Task.Run(() => (account?.Password ?? accounts.Nobody).Matches(password), cancellationToken);
+            if (!right || account?.Password is null)
+            {
+                _failures.Record(client);
+            }
         }
         finally
         {
@@ -72,7 +85,6 @@ internal sealed class AccountRegister
 
         if (!right || account?.Password is null)
         {
-            _failures.Record(client);
             return default;
         }
 
@@ -80,8 +92,8 @@ internal sealed class AccountRegister
         return new LoginOutcome(account);
     }
 
-    /// <summary>One version of the file. What was proven goes with it: a changed password counts at once.</summary>
-    private sealed class Snapshot(IReadOnlyList<Account> accounts)
+    /// <summary>One version of the file. What was proven of an account stays as long as its password: a changed one counts at once, and a change elsewhere costs nobody a hash.</summary>
+    private sealed class Snapshot(IReadOnlyList<Account> accounts, Snapshot? before)
     {
         public IReadOnlyDictionary<string, Account> ByName { get; } = accounts.ToDictionary(a => a.Name, StringComparer.Ordinal);
 
@@ -91,6 +103,9 @@ internal sealed class AccountRegister
         public PasswordHash Nobody { get; } = PasswordHash.OfNobody(accounts.Max(a => a.Password?.Iterations) ?? PasswordHash.DefaultIterations);
 
         /// <summary>By name, keyed hash of the password last found right: at most one per account.</summary>
-        public ConcurrentDictionary<string, byte[]> Proven { get; } = new(StringComparer.Ordinal);
+        public ConcurrentDictionary<string, byte[]> Proven { get; } = new(
+            accounts.Where(a => before?.Proven.ContainsKey(a.Name) == true && before.ByName[a.Name].Password?.ToString() == a.Password?.ToString())
+                .Select(a => KeyValuePair.Create(a.Name, before!.Proven[a.Name])),
+            StringComparer.Ordinal);
     }
 }

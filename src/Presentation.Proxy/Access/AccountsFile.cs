@@ -3,6 +3,7 @@ using System.Text.Json;
 using System.Text.Json.Serialization;
 using Starlight.Domain.References;
 using Starlight.Domain.SharedKernel;
+using Starlight.Infrastructure.Native;
 
 namespace Starlight.Presentation.Proxy.Access;
 
@@ -70,8 +71,13 @@ internal sealed record AccountsFile
     public IReadOnlyList<Account> ToAccounts(string path, string defaultRegistry)
     {
         List<Account> accounts = [];
-        foreach (AccountEntry entry in Accounts)
+        foreach (AccountEntry? entry in Accounts)
         {
+            if (entry is null || entry.Roles.Any(r => r is null) || entry.Images?.Any(i => i is null) == true)
+            {
+                throw Malformed(path, "it has 'null' for an account, a role or a pattern");
+            }
+
             if (!IsName(entry.Name))
             {
                 throw Malformed(path, $"'{entry.Name}' cannot name an account: use letters, digits, '.', '_', '@' and '-'");
@@ -130,6 +136,7 @@ internal sealed record AccountsFile
             // Who may read the file was somebody's decision (the proxy's own user, say): it stays.
             if (File.Exists(path))
             {
+                FileOwner.Copy(temporary, path);
                 File.SetUnixFileMode(temporary, File.GetUnixFileMode(path));
             }
 
@@ -154,6 +161,7 @@ internal sealed record AccountsFile
     DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
     ReadCommentHandling = JsonCommentHandling.Skip,
     AllowTrailingCommas = true,
+    RespectNullableAnnotations = true,
     UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow)]
 internal sealed partial class AccountsJson : JsonSerializerContext
 {

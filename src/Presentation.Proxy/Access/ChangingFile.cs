@@ -59,8 +59,10 @@ internal sealed class ChangingFile<T>
     private void Refresh()
     {
         byte[] digest = Digest();
+        Volatile.Write(ref _checkedAt, _time.GetTimestamp());
         if (!digest.AsSpan().SequenceEqual(_digest))
         {
+            _digest = digest;
             try
             {
                 _value = _load();
@@ -70,11 +72,7 @@ internal sealed class ChangingFile<T>
             {
                 ProxyLog.FileNotReloaded(_logger, e.Message);
             }
-
-            _digest = digest;
         }
-
-        Volatile.Write(ref _checkedAt, _time.GetTimestamp());
     }
 
     /// <summary>A file that is missing counts as a version of its own: it is being replaced, or gone.</summary>

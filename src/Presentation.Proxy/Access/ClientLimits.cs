@@ -15,9 +15,6 @@ internal sealed record ClientLimits(int RequestsPerSecond, int Burst, int Concur
     /// </summary>
     public static readonly ClientLimits Default = new(RequestsPerSecond: 500, Burst: 2000, Concurrent: 1000);
 
-    /// <summary>Replenished so often: smooth enough that nobody waits for the next second.</summary>
-    private static readonly TimeSpan Period = TimeSpan.FromMilliseconds(100);
-
     /// <summary>Null if nothing is limited.</summary>
     public PartitionedRateLimiter<HttpContext>? CreateLimiter()
     {
@@ -35,8 +32,8 @@ internal sealed record ClientLimits(int RequestsPerSecond, int Burst, int Concur
                 ? RateLimitPartition.GetTokenBucketLimiter(client, _ => new TokenBucketRateLimiterOptions
                 {
                     TokenLimit = Math.Max(Burst, 1),
-                    TokensPerPeriod = Math.Max(1, RequestsPerSecond / 10),
-                    ReplenishmentPeriod = RequestsPerSecond >= 10 ? Period : TimeSpan.FromSeconds(1.0 / RequestsPerSecond),
+                    TokensPerPeriod = RequestsPerSecond,
+                    ReplenishmentPeriod = TimeSpan.FromSeconds(1),
                     QueueLimit = 0,
                 })
                 : RateLimitPartition.GetNoLimiter("")));

@@ -9,7 +9,7 @@ internal static class Roles
     /// <summary>Send traces of container starts.</summary>
     public const string Report = "report";
 
-    /// <summary>Have images indexed, and send registry notifications.</summary>
+    /// <summary>Have images indexed. Registries' notifications have a secret of their own.</summary>
     public const string Notify = "notify";
 
     /// <summary>Read <c>/metrics</c>: for a scraper that needs nothing else.</summary>

@@ -49,7 +49,10 @@ internal static class AdminEndpoints
     private static async Task AnswerAsync<T, TAnswer>(HttpContext context, Func<Task<Result<T>>> run, Func<T, TAnswer> describe, JsonTypeInfo<TAnswer> json)
     {
         // With accounts, the role has been checked. A connection without an address is one of the test server's or a Unix socket's: local.
-        if (context.RequestServices.GetRequiredService<AdminOptions>().LocalOnly && context.Connection.RemoteIpAddress is { } address && !IPAddress.IsLoopback(address))
+        // What a reverse proxy on this machine passes on comes from anywhere.
+        if (context.RequestServices.GetRequiredService<AdminOptions>().LocalOnly
+            && ((context.Connection.RemoteIpAddress is { } address && !IPAddress.IsLoopback(address))
+                || context.Request.Headers.Keys.Any(h => h.StartsWith("X-Forwarded-", StringComparison.OrdinalIgnoreCase) || h.Equals("Forwarded", StringComparison.OrdinalIgnoreCase) || h.Equals("Via", StringComparison.OrdinalIgnoreCase))))
         {
             await new ProblemResult(new Error("Admin.NotLocal", "without accounts, administration is only answered to the machine that the proxy runs on: make an account with the role admin", ErrorKind.PermissionDenied)).ExecuteAsync(context);
             return;
@@ -89,7 +92,7 @@ internal static class AdminEndpoints
         TimeSpan grace = options.Grace;
         if (context.Request.Query["grace"] is [{ Length: > 0 } text])
         {
-            if (!double.TryParse(text, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out double hours) || hours > MaxGraceHours)
+            if (!double.TryParse(text, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out double hours) || !(hours <= MaxGraceHours))
             {
                 return new Error("Request.GraceMalformed", $"'{text}' is not a number of hours", ErrorKind.InvalidInput);
             }

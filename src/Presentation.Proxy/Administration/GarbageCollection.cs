@@ -22,15 +22,23 @@ internal sealed class GarbageCollection(IServiceScopeFactory scopes, AdminOption
         using PeriodicTimer timer = new(Interval, time);
         while (await timer.WaitForNextTickAsync(stoppingToken))
         {
-            await using AsyncServiceScope scope = scopes.CreateAsyncScope();
-            Result<CollectedGarbage> result = await scope.ServiceProvider.GetRequiredService<IMediator>().Send(new CollectGarbageCommand(options.Grace), stoppingToken);
-            if (result.IsSuccess)
+            try
             {
-                Log(logger, result.Value);
+                await using AsyncServiceScope scope = scopes.CreateAsyncScope();
+                Result<CollectedGarbage> result = await scope.ServiceProvider.GetRequiredService<IMediator>().Send(new CollectGarbageCommand(options.Grace), stoppingToken);
+                if (result.IsSuccess)
+                {
+                    Log(logger, result.Value);
+                }
+                else
+                {
+                    ProxyLog.NotCollected(logger, result.Error.Message);
+                }
             }
-            else
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
             {
-                ProxyLog.NotCollected(logger, result.Error.Message);
+                // A disk that fails now must not end a proxy that can serve.
+                ProxyLog.NotCollected(logger, e.Message);
             }
         }
     }

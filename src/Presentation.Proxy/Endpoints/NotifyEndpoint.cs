@@ -76,7 +76,10 @@ internal sealed class NotifyEndpoint(IMediator mediator, RegistryNames registrie
             platforms.Add(platform.Value);
         }
 
-        return new NotifyImageCommand(reference.Value, platforms, Insecure: request.Query["insecure"] is [{ Length: > 0 }]);
+        bool insecure = request.Query["insecure"] is [{ } wish] && wish.Equals("true", StringComparison.OrdinalIgnoreCase);
+        return insecure && !account.Principal.IsInRole(Roles.Admin)
+            ? AccessErrors.InsecureDenied(account)
+            : new NotifyImageCommand(reference.Value, platforms, insecure);
     }
 
     /// <summary>Nothing is sent before the first progress: what fails until then (no such image, registry down) still gets its proper status.</summary>

@@ -26,7 +26,7 @@ internal sealed class MetricsCollector : IDisposable
         ["aspnetcore.rate_limiting.requests"] = new() { ["aspnetcore.rate_limiting.result"] = "result" },
         ["dotnet.process.memory.working_set"] = None,
         ["dotnet.process.cpu.time"] = new() { ["cpu.mode"] = "mode" },
-        ["dotnet.gc.last_collection.heap.size"] = None,
+        ["dotnet.gc.last_collection.heap.size"] = new() { ["gc.heap.generation"] = "generation" },
         ["dotnet.exceptions"] = None,
     };
 

@@ -3,6 +3,7 @@ using System.Diagnostics;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.Logging;
+using Starlight.Domain.Proxies;
 using Starlight.Presentation.Proxy.Access;
 
 namespace Starlight.Presentation.Proxy.Observability;
@@ -38,10 +39,13 @@ internal sealed class RequestMiddleware(RequestDelegate next, ILogger<RequestMid
             {
                 string account = context.Features.Get<Account>()?.Name is { Length: > 0 } name ? name : "-";
                 ProxyLog.Served(
-                    logger, level, context.Request.Method, context.Request.Path, context.Response.StatusCode, Stopwatch.GetElapsedTime(started).TotalMilliseconds, account, AccountAuthentication.AddressOf(context), context.TraceIdentifier);
+                    logger, level, context.Request.Method, context.Request.Path, context.Response.StatusCode, Stopwatch.GetElapsedTime(started).TotalMilliseconds, account, AccountAuthentication.AddressOf(context), WorkerOf(context), context.TraceIdentifier);
             }
         }
     }
+
+    /// <summary>What the caller says; for people who look for one worker's requests, and nothing is decided by it.</summary>
+    private static string WorkerOf(HttpContext context) => context.Request.Headers[WorkerName.Header] is [{ } name] && WorkerName.IsAcceptable(name) ? name : "-";
 
     /// <summary>It goes into logs and headers: no spaces, quotes or control characters.</summary>
     private static bool IsAcceptable(string id) => id.Length is > 0 and <= MaxLength && id.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.' or ':' or '/' or '+' or '=' or '@');

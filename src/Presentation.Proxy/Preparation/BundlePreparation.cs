@@ -32,7 +32,7 @@ internal sealed class BundlePreparation(
             {
                 await PrepareAsync(image, stoppingToken);
             }
-            catch (Exception e) when (e is FailureException or IOException or ObjectDisposedException)
+            catch (Exception e) when (e is FailureException or IOException or UnauthorizedAccessException or ObjectDisposedException)
             {
                 // Nobody waits for it: workers are served without.
                 ProxyLog.NotPrepared(logger, image.ToString(), e.Message);
@@ -59,7 +59,7 @@ internal sealed class BundlePreparation(
             }
 
             DeltaBundle delta = planned.Value;
-            if (await bundles.PrepareAsync(delta.Identity, (output, isWanted, token) => source.WriteAsync(output, delta, Pace(isWanted), token), delta.Manifests))
+            if (await bundles.PrepareAsync(delta.Identity, (output, isWanted, token) => source.WriteAheadAsync(output, delta, Pace(isWanted), token), delta.Manifests, cancellationToken))
             {
                 ProxyTelemetry.PreparedBundles.Add(1);
                 ProxyLog.Prepared(logger, delta.Identity, image.ToString(), string.Join(", ", query.From), Stopwatch.GetElapsedTime(started).TotalSeconds);

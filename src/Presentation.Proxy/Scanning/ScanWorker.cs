@@ -1,6 +1,7 @@
 using MediatR;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
 using Starlight.Application.Scanner;
 using Starlight.Domain.SharedKernel;
 using Starlight.Infrastructure.Pacing;
@@ -8,7 +9,7 @@ using Starlight.Infrastructure.Pacing;
 namespace Starlight.Presentation.Proxy.Scanning;
 
 /// <summary>Does the scanner's jobs in the background, a few at a time.</summary>
-internal sealed class ScanWorker(IServiceScopeFactory scopes, ScannerSettings settings, ScanWorkerName name, TimeProvider time) : BackgroundService
+internal sealed class ScanWorker(IServiceScopeFactory scopes, ScannerSettings settings, ScanWorkerName name, TimeProvider time, ILogger<ScanWorker> logger) : BackgroundService
 {
     /// <summary>How soon jobs are seen that another proxy has queued, or whose pause is over. Those that this proxy accepts are begun at once.</summary>
     private static readonly TimeSpan Poll = TimeSpan.FromSeconds(2);
@@ -55,8 +56,19 @@ internal sealed class ScanWorker(IServiceScopeFactory scopes, ScannerSettings se
     {
         while (true)
         {
-            Result<bool> ran = await SendAsync(new RunNextScanJobCommand(name.Owner), stop);
-            if (!ran.IsSuccess || !ran.Value)
+            bool ran = false;
+            try
+            {
+                Result<bool> result = await SendAsync(new RunNextScanJobCommand(name.Owner), stop);
+                ran = result.IsSuccess && result.Value;
+            }
+            catch (Exception e) when (!stop.IsCancellationRequested)
+            {
+                // One job must not end the loop for all: its lease runs out, and it is tried again.
+                ProxyLog.ScanLoopFailed(logger, e);
+            }
+
+            if (!ran)
             {
                 await _wake.WaitAsync(Poll, stop);
             }

@@ -38,7 +38,7 @@ public sealed class MissingTreeTests
         _missing = new ChainSource("p", ImageReference.Parse("reg.example.com/app:1").Value.WithDigest(Digest.Of(manifest)), new Platform("linux", "amd64"), 1);
         _local.AttachAsync(default!, default!, default, default).ReturnsForAnyArgs(Layers);
         _library.FindMissingTree(Chain).Returns(_ => _missing);
-        _library.FindBases(default!).ReturnsForAnyArgs([]);
+        _library.FindBases(default!, default!).ReturnsForAnyArgs([]);
         _profiles.Find("p").Returns(Profile);
         _bundle.Images.Returns([SampleImage.Bundle(manifest, config)]);
         _bundle.ImageContents.Returns([[]]);
@@ -49,7 +49,8 @@ public sealed class MissingTreeTests
             _missing = null;
             return Result<IImageReception>.Success(_reception);
         });
-        _images = new MissingTrees(_local, _library, _profiles, new ImageFetch(_proxies, _library, NullLogger<ImageFetch>.Instance), NullLogger<MissingTrees>.Instance);
+        ImageFetch fetch = new(_proxies, _library, NullLogger<ImageFetch>.Instance);
+        _images = new MissingTrees(_local, _library, new ChainFetch(_library, _profiles, fetch, NullLogger<ChainFetch>.Instance));
     }
 
     [Fact]

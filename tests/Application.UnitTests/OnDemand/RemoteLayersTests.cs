@@ -42,7 +42,7 @@ public sealed class RemoteLayersTests : IAsyncDisposable
     {
         _answer = _ => Task.FromResult(_bundle);
         _profiles.Find(default).ReturnsForAnyArgs(ProxyProfile.Create("p", "http", "proxy", null, null).Value);
-        _images.FindBases(default!).ReturnsForAnyArgs([]);
+        _images.FindBases(default!, default!).ReturnsForAnyArgs([]);
         _images.SupportsEarlyStart.Returns(true);
         _bundle.Images.Returns([SampleImage.Bundle(Manifest, Config)]);
         _bundle.ImageContents.Returns([[]]);

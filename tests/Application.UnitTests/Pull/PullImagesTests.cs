@@ -34,16 +34,14 @@ public sealed class PullImagesTests
     private readonly ISnapshotStore _records = Substitute.For<ISnapshotStore>();
     private readonly IProvidedImages _provided = Substitute.For<IProvidedImages>();
     private readonly SnapshotService _snapshots;
-    private readonly SurplusChains _surplus;
 
     public PullImagesTests()
     {
         _snapshots = new SnapshotService(_records, Substitute.For<ISnapshotDirectories>(), _provided, Substitute.For<IContainerTraces>(), TimeProvider.System, NullLogger<SnapshotService>.Instance);
-        _surplus = new SurplusChains(_snapshots);
         Provided(true);
         _profiles.Find(default).ReturnsForAnyArgs(Profile);
         _library.SupportsEarlyStart.Returns(true);
-        _library.FindBases(default!).ReturnsForAnyArgs([Older]);
+        _library.FindBases(default!, default!).ReturnsForAnyArgs([Older]);
         _bundle.Images.Returns([SampleImage.Good()]);
         _bundle.ImageContents.Returns([[new ContentRef(Digest.Of("a"u8), 10), new ContentRef(Digest.Of("b"u8), 5)]]);
         _bundle.Contents.Returns([new ContentRef(Digest.Of("a"u8), 10)]);
@@ -206,6 +204,32 @@ public sealed class PullImagesTests
     }
 
     [Fact]
+    public async Task Handle_WhenTheProxyDoesNotKnowSomeBases_BuildsUponTheOthers()
+    {
+        BaseImage collected = Older with { ManifestDigest = Digest.Of("collected"u8) };
+        _library.FindBases(default!, default!).ReturnsForAnyArgs([collected, Older]);
+        _proxies.RequestDeltaAsync(default!, Arg.Is<DeltaRequest>(d => d.Bases.Contains(collected)), default).ThrowsAsyncForAnyArgs(Unknown(collected));
+        _proxies.RequestDeltaAsync(Arg.Any<ProxyProfile>(), Arg.Is<DeltaRequest>(d => !d.Bases.Contains(collected)), Arg.Any<CancellationToken>()).Returns(_bundle);
+
+        (await PullAsync()).Value.Bases.ShouldBe([Older]);
+
+        await _proxies.ReceivedWithAnyArgs(2).RequestDeltaAsync(default!, default!, default);
+    }
+
+    [Fact]
+    public async Task Handle_WhenTheProxyKeepsFindingUnknownBases_GivesUpOnThem()
+    {
+        BaseImage other = Older with { ManifestDigest = Digest.Of("other"u8) };
+        _library.FindBases(default!, default!).ReturnsForAnyArgs([other, Older]);
+        _proxies.RequestDeltaAsync(default!, default!, default).ThrowsAsyncForAnyArgs(Unknown(other));
+        _proxies.RequestDeltaAsync(Arg.Any<ProxyProfile>(), Arg.Is<DeltaRequest>(d => d.Bases.Count == 0), Arg.Any<CancellationToken>()).Returns(_bundle);
+
+        (await PullAsync()).Value.Bases.ShouldBeEmpty();
+
+        await _proxies.ReceivedWithAnyArgs(3).RequestDeltaAsync(default!, default!, default);
+    }
+
+    [Fact]
     public async Task Handle_WhenTheNamedBaseIsUnknown_DoesNotGuess()
     {
         _library.FindBase(default!).ReturnsForAnyArgs(new Error("Image.BaseUnknown", "unknown", ErrorKind.NotFound));
@@ -252,20 +276,6 @@ public sealed class PullImagesTests
     }
 
     [Fact]
-    public async Task Handle_WhileAnotherPullMayMakeASnapshotOfTheSameLayer_FreesNothing()
-    {
-        Provided(false);
-        SurplusChains.Making other = await _surplus.EnterAsync(CancellationToken.None);
-
-        await PullAsync();
-        await _provided.DidNotReceiveWithAnyArgs().ReleaseAsync(default!, default);
-
-        Provided(true);
-        await other.DisposeAsync();
-        await _provided.DidNotReceiveWithAnyArgs().ReleaseAsync(default!, default);
-    }
-
-    [Fact]
     public async Task Handle_WhenTheImageIsProvided_FreesNothingOfIt()
     {
         (await PullAsync()).Value.Images.Single().Unpacked.ShouldBeFalse();
@@ -273,6 +283,9 @@ public sealed class PullImagesTests
         _reception.Received().Start();
         await _provided.DidNotReceiveWithAnyArgs().ReleaseAsync(default!, default);
     }
+
+    private static FailureException Unknown(BaseImage image) =>
+        new(new Error("Bundle.BaseUnknown", "unknown", ErrorKind.FailedPrecondition) { Subjects = [image.Reference.WithDigest(image.ManifestDigest).ToString()] });
 
     private void Provided(bool all) => _records.Read(Arg.Any<Func<ISnapshotReader, bool>>()).Returns(all);
 
@@ -285,7 +298,6 @@ public sealed class PullImagesTests
                 _library,
                 new ImageRegistrar(_containerd, NullLogger<ImageRegistrar>.Instance),
                 _snapshots,
-                _surplus,
                 TimeProvider.System)
             .Handle(new PullImagesCommand([Wanted], named, null, "default", new Platform("linux", "amd64"), wait, progress), CancellationToken.None);
 }

@@ -1,5 +1,6 @@
 using System.IO.Pipelines;
 using Microsoft.Extensions.Logging.Abstractions;
+using Starlight.Domain.SharedKernel;
 using Starlight.Infrastructure.Contents;
 using Starlight.TestKit;
 
@@ -28,7 +29,7 @@ public sealed class BundleCacheTests : IDisposable
 
         CachedBundle[] bundles = [.. Enumerable.Range(0, 5).Select(_ => cache.OpenOrBuild("a", BuildAsync))];
         Pipe pipe = new();
-        Task first = bundles[0].CopyToAsync(pipe.Writer, 0, CancellationToken.None);
+        Task first = bundles[0].CopyToAsync(pipe.Writer, sender: null, 0, count: null, CancellationToken.None);
         ReadResult head = await pipe.Reader.ReadAtLeastAsync(3).AsTask().WaitAsync(Deadline);
         head.Buffer.Length.ShouldBe(3, "what is written is handed on before the build has ended");
         bundles[0].Length.ShouldBeNull();
@@ -68,8 +69,8 @@ public sealed class BundleCacheTests : IDisposable
     {
         await using BundleCache cache = Open();
         TaskCompletionSource proceed = new();
-        Task<bool> prepared = cache.PrepareAsync("a", BuildAsync, []);
-        (await cache.PrepareAsync("a", BuildAsync, [])).ShouldBeFalse("it is being built");
+        Task<bool> prepared = cache.PrepareAsync("a", BuildAsync, [], CancellationToken.None);
+        (await cache.PrepareAsync("a", BuildAsync, [], CancellationToken.None)).ShouldBeFalse("it is being built");
         prepared.IsCompleted.ShouldBeFalse();
 
         using CachedBundle bundle = cache.TryOpen("a")!;
@@ -77,15 +78,55 @@ public sealed class BundleCacheTests : IDisposable
 
         (await ReadAsync(bundle).WaitAsync(Deadline)).ShouldBe([1], "it was wanted when it went on");
         (await prepared.WaitAsync(Deadline)).ShouldBeTrue();
-        (await cache.PrepareAsync("a", BuildAsync, [])).ShouldBeFalse("it is there");
-        (await cache.PrepareAsync("b", BuildAsync, [])).ShouldBeTrue();
+        (await cache.PrepareAsync("a", BuildAsync, [], CancellationToken.None)).ShouldBeFalse("it is there");
+        (await cache.PrepareAsync("b", BuildAsync, [], CancellationToken.None)).ShouldBeTrue();
         (await ReadAsync(cache.TryOpen("b")!)).ShouldBe([0]);
-        (await cache.PrepareAsync("c", (_, _, _) => throw new IOException("no luck"), [])).ShouldBeFalse();
+        (await cache.PrepareAsync("c", (_, _, _) => throw new IOException("no luck"), [], CancellationToken.None)).ShouldBeFalse();
 
         async Task BuildAsync(Stream output, Func<bool> isWanted, CancellationToken token)
         {
             await proceed.Task;
             await output.WriteAsync(new[] { (byte)(isWanted() ? 1 : 0) }, token);
+        }
+    }
+
+    [Fact]
+    public async Task OpenOrBuild_OfManyBundlesAtOnce_BuildsAFewAtATimeAndRefusesTooMany()
+    {
+        await using BundleCache cache = Open();
+        TaskCompletionSource proceed = new();
+        int running = 0;
+        int most = 0;
+        List<CachedBundle> bundles = [];
+        FailureException refused = Should.Throw<FailureException>(() =>
+        {
+            for (int i = 0; i < 1000; i++)
+            {
+                bundles.Add(cache.OpenOrBuild($"b{i}", BuildAsync));
+            }
+        });
+        refused.Error.Code.ShouldBe("Bundle.TooManyBuilds");
+        cache.OpenOrBuild("b0", BuildAsync).Dispose();
+
+        proceed.SetResult();
+        foreach (CachedBundle bundle in bundles)
+        {
+            (await ReadAsync(bundle).WaitAsync(Deadline)).ShouldBe([1]);
+        }
+
+        most.ShouldBeLessThanOrEqualTo(Math.Max(2, Environment.ProcessorCount));
+
+        async Task BuildAsync(Stream output, CancellationToken token)
+        {
+            int now = Interlocked.Increment(ref running);
+            lock (bundles)
+            {
+                most = Math.Max(most, now);
+            }
+
+            await proceed.Task;
+            await output.WriteAsync(new byte[] { 1 }, token);
+            Interlocked.Decrement(ref running);
         }
     }
 
@@ -102,7 +143,7 @@ public sealed class BundleCacheTests : IDisposable
         using (CancellationTokenSource leaving = new())
         {
             using CachedBundle reader = cache.TryOpen("a")!;
-            Task copying = reader.CopyToAsync(new Pipe().Writer, 0, leaving.Token);
+            Task copying = reader.CopyToAsync(new Pipe().Writer, sender: null, 0, count: null, leaving.Token);
             await leaving.CancelAsync();
             await Should.ThrowAsync<OperationCanceledException>(() => copying);
         }
@@ -176,6 +217,7 @@ public sealed class BundleCacheTests : IDisposable
     {
         CachedBundle bundle = cache.OpenOrBuild(identity, async (output, token) => await output.WriteAsync(new byte[size], token));
         await bundle.WaitCompleteAsync(CancellationToken.None).WaitAsync(Deadline);
+        await Probe.UntilAsync(() => cache.Usage.Building == 0, "it has its final name");
         return bundle;
     }
 
@@ -183,7 +225,7 @@ public sealed class BundleCacheTests : IDisposable
     {
         using MemoryStream copy = new();
         PipeWriter writer = PipeWriter.Create(copy, new StreamPipeWriterOptions(leaveOpen: true));
-        await bundle.CopyToAsync(writer, offset, CancellationToken.None).WaitAsync(Deadline);
+        await bundle.CopyToAsync(writer, sender: null, offset, count: null, CancellationToken.None).WaitAsync(Deadline);
         await writer.CompleteAsync();
         return copy.ToArray();
     }

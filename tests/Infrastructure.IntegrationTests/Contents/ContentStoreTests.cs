@@ -129,6 +129,30 @@ public sealed class ContentStoreTests : IDisposable
         Read(store, await PutAsync(store, bytes)).ShouldBe(bytes);
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Peek_WhenTheStoredFileIsDamagedOrGone_IsAsIfItWereEvicted(bool gone)
+    {
+        using ContentStore store = Open();
+        byte[] bytes = Noise(200_000);
+        ContentRef content = await PutAsync(store, bytes);
+        string path = _directory[$"contents/{content.Digest.ObjectPath}"];
+        if (gone)
+        {
+            File.Delete(path);
+        }
+        else
+        {
+            await File.WriteAllBytesAsync(path, "no frame at all"u8.ToArray());
+        }
+
+        store.Peek(content.Digest, 0, 100).ShouldBeNull();
+
+        store.Contains(content.Digest).ShouldBeFalse();
+        Read(store, await PutAsync(store, bytes)).ShouldBe(bytes);
+    }
+
     [Fact]
     public void OpenRead_WhenContentIsMissing_SaysSo()
     {

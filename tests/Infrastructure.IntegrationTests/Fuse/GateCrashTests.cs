@@ -86,7 +86,8 @@ internal static class GateOwner
             return;
         }
 
-        var board = new ArrivalBoard(new ObjectStore(store)) { Unexpected = UnexpectedContent.Wait };
+        var board = new ArrivalBoard(new ObjectStore(store));
+        board.Expect([Digest.Of("waited for"u8), Digest.Of("absent"u8)]);
         ArrivalGate gate = ArrivalGate.Mount(board, mountPoint, NullLogger<ArrivalGate>.Instance);
         gate.CreateDirectory("c");
         File.WriteAllText(ReadyFile(mountPoint), "");

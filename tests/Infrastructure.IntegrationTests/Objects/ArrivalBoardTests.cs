@@ -43,9 +43,7 @@ public sealed class ArrivalBoardTests : IDisposable
     [Fact]
     public void Arrived_ReleasesEachWaiterOnceAndTellsTheTimes()
     {
-        var released = new List<(Digest, Error?)>();
         var wanted = new List<Digest>();
-        _board.Released = (content, waited, error) => released.Add((content, error));
         _board.Wanted = wanted.Add;
         _board.Expect([A]);
         Waiter[] waiters = [new(), new(), new()];
@@ -60,7 +58,6 @@ public sealed class ArrivalBoardTests : IDisposable
 
         wanted.ShouldBe([A], "only the first waiter makes a content wanted");
         waiters.ShouldAllBe(waiter => waiter.Releases == 1 && waiter.Failure == null && waiter.Waited > TimeSpan.Zero);
-        released.ShouldBe([(A, null), (A, null), (A, null)]);
         _board.WaiterCount.ShouldBe(0);
     }
 
@@ -103,21 +100,6 @@ public sealed class ArrivalBoardTests : IDisposable
             waiters.Select(waiter => waiter.Releases).ShouldBe(Enumerable.Range(0, 3).Select(i => i == cancelled ? 0 : 1));
             _board.Cancel(waiters[0]).ShouldBeFalse();
         }
-    }
-
-    [Fact]
-    public void Unexpected_WhenToldToWait_ParksUntilToldToFail()
-    {
-        _board.Unexpected = UnexpectedContent.Wait;
-        _board.Expect([B]);
-        Waiter unknown = new(), expected = new();
-        _board.Wait(A, unknown).ShouldBe(ArrivalState.Expected);
-        _board.Wait(B, expected).ShouldBe(ArrivalState.Expected);
-
-        _board.Unexpected = UnexpectedContent.Fail;
-
-        unknown.Failure!.Code.ShouldBe("Object.Unavailable");
-        expected.Releases.ShouldBe(0);
     }
 
     [Fact]

@@ -191,7 +191,9 @@ public sealed class FaultTests : IAsyncLifetime
 
         error.Kind.ShouldBe(ErrorKind.Unavailable);
         error.Message.ShouldContain(_registry.Host);
-        _registry.Requests.Count.ShouldBeLessThanOrEqualTo(2 + new RegistryOptions().RetryLimit);
+
+        // SocketsHttpHandler itself repeats a request once if the pooled connection it chose turns out to be closed.
+        _registry.Requests.Count.ShouldBeLessThanOrEqualTo(2 * (2 + new RegistryOptions().RetryLimit));
     }
 
     [Fact]

@@ -1,4 +1,5 @@
 using Starlight.Application.Abstractions.Images;
+using Starlight.Domain.Content;
 using Starlight.Domain.Images;
 using Starlight.Domain.SharedKernel;
 using Starlight.Infrastructure.Registry;
@@ -41,6 +42,18 @@ public sealed class MirrorTests : IAsyncLifetime
 
         _origin.Requests.ShouldBeEmpty();
         source.DisplayName.ShouldBe($"{_origin.Host}/team/app:1");
+    }
+
+    [Fact]
+    public async Task Read_WhenTheMirrorSentADamagedBlob_AsksTheRegistryNextTime()
+    {
+        byte[] content = RandomBytes(1000);
+        _origin.AddBlob(content);
+        _mirror.Blobs[Digest.Of(content).ToString()] = RandomBytes(1000, seed: 2);
+        await using IImageSource source = _harness.Source($"{_origin.Host}/team/app:1");
+
+        (await Should.ThrowAsync<FailureException>(() => ReadAllAsync(source.OpenBlobAsync(Layer(content), CancellationToken.None)))).Error.Code.ShouldBe("Registry.BlobMismatch");
+        (await ReadAllAsync(source.OpenBlobAsync(Layer(content), CancellationToken.None))).ShouldBe(content);
     }
 
     [Fact]

@@ -51,6 +51,19 @@ public sealed class UnpackedRootsTests : IDisposable
     }
 
     [Fact]
+    public async Task Prepare_WhenTheFilesystemImageIsGone_SaysSo()
+    {
+        using UnpackedRoots roots = _rig.Unpacked();
+        _rig.Complete();
+        File.Delete(_rig.Tree.FilesystemImagePath);
+
+        Error error = (await Should.ThrowAsync<FailureException>(() => roots.PrepareAsync(_rig.Tree, CancellationToken.None))).Error;
+
+        error.Code.ShouldBe("Tree.NotBuilt");
+        error.Message.ShouldContain("pull the image again");
+    }
+
+    [Fact]
     public async Task Prepare_WhenItHasFailed_CanBeTriedAgain()
     {
         using UnpackedRoots roots = _rig.Unpacked();

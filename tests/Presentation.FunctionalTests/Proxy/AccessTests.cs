@@ -228,18 +228,85 @@ public sealed class AccessTests : IAsyncLifetime
     }
 
     [Fact]
-    public void Accounts_WhenTheNewVersionIsBad_StayAsTheyWere()
+    public void AccountsFile_WhenWrittenByRoot_StaysItsOwners()
+    {
+        Tool.Run("chown", ["65534:65533", AccountsPath]);
+        Tool.Run("chmod", ["0640", AccountsPath]);
+
+        WriteAccounts(Entry("edge", "new", [Roles.Pull]));
+
+        Tool.Run("stat", ["--format", "%u:%g %a", AccountsPath]).Trim().ShouldBe("65534:65533 640");
+    }
+
+    [Theory]
+    [InlineData("""{ "accounts": [ { "name": "x", "roles": ["king"], "token": "" } ] }""")]
+    [InlineData("""{ "accounts": null }""")]
+    [InlineData("""{ "accounts": [ null ] }""")]
+    [InlineData("""{ "accounts": [ { "name": null, "roles": ["pull"] } ] }""")]
+    [InlineData("""{ "accounts": [ { "name": "x", "roles": null } ] }""")]
+    [InlineData("""{ "accounts": [ { "name": "x", "roles": [ null ] } ] }""")]
+    [InlineData("""{ "accounts": [ { "name": "x", "roles": [], "images": [ null ] } ] }""")]
+    [InlineData("")]
+    public void Accounts_WhenTheNewVersionIsBad_StayAsTheyWere(string bad)
     {
         InstantTime time = new();
         AccountRegister register = new(AccountsPath, "docker.io", time, NullLogger<AccountRegister>.Instance);
         register.FindByToken(Token).ShouldNotBeNull();
 
-        File.WriteAllText(AccountsPath, """{ "accounts": [ { "name": "x", "roles": ["king"], "token": "" } ] }""");
+        File.WriteAllText(AccountsPath, bad);
         time.Advance(TimeSpan.FromMinutes(1));
         register.FindByToken(Token).ShouldNotBeNull();
         File.Delete(AccountsPath);
         time.Advance(TimeSpan.FromMinutes(1));
         register.FindByToken(Token).ShouldNotBeNull();
+    }
+
+    [Fact]
+    public async Task Accounts_WhenOthersChange_KeepWhatWasProvenAlsoAtAnAddressThatGuesses()
+    {
+        InstantTime time = new();
+        AccountRegister register = new(AccountsPath, "docker.io", time, NullLogger<AccountRegister>.Instance);
+        (await LogInAsync("secret")).Account.ShouldNotBeNull();
+        for (int i = 0; i < 30; i++)
+        {
+            (await LogInAsync("wrong")).Account.ShouldBeNull();
+        }
+
+        AccountsFile file = AccountsFile.Read(AccountsPath);
+        (file with { Accounts = [.. file.Accounts, Entry("another", "secret", [Roles.Pull])] }).Write(AccountsPath);
+        time.Advance(TimeSpan.FromSeconds(3));
+
+        (await LogInAsync("secret")).Account.ShouldNotBeNull("its password is the same");
+        (await register.CheckPasswordAsync("another", "secret", "client", CancellationToken.None)).RetryAfter.ShouldNotBeNull();
+
+        WriteAccounts(Entry("edge", "new", [Roles.Pull]));
+        time.Advance(TimeSpan.FromSeconds(3));
+        (await LogInAsync("secret")).Account.ShouldBeNull("its password is another one");
+
+        async Task<LoginOutcome> LogInAsync(string password) => await register.CheckPasswordAsync("edge", password, "client", CancellationToken.None);
+    }
+
+    [Fact]
+    public async Task Login_WithManyGuessesAtOnce_TriesFewOfThem()
+    {
+        AccountRegister register = new(AccountsPath, "docker.io", new InstantTime(), NullLogger<AccountRegister>.Instance);
+
+        LoginOutcome[] outcomes = await Task.WhenAll(Enumerable.Range(0, 200).Select(i => register.CheckPasswordAsync("edge", $"guess{i}", "client", CancellationToken.None).AsTask()));
+
+        outcomes.Count(o => o.RetryAfter is null).ShouldBeLessThan(20 + Environment.ProcessorCount);
+    }
+
+    [Fact]
+    public async Task Notify_Insecurely_TakesTheRoleAdmin()
+    {
+        string path = $"/starlight/notify?ref={_registry.Host}/team/app:missing&insecure=";
+        using HttpResponseMessage denied = await SendAsync(HttpMethod.Post, path + "true", "Basic team:secret");
+        using HttpResponseMessage secure = await SendAsync(HttpMethod.Post, path + "false", "Basic team:secret");
+        using HttpResponseMessage admin = await SendAsync(HttpMethod.Post, path + "true", "Basic root:secret");
+
+        (await RunningProxy.ProblemAsync(denied)).Code.ShouldBe("Access.InsecureDenied");
+        (await RunningProxy.ProblemAsync(secure)).Status.ShouldBe(404);
+        (await RunningProxy.ProblemAsync(admin)).Status.ShouldBe(404);
     }
 
     [Fact]

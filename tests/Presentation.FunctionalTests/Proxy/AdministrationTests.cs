@@ -36,7 +36,7 @@ public sealed class AdministrationTests(ProxyFixture fixture) : IClassFixture<Pr
                 return (int)statistics["contents"]! <= 2;
             },
             "the contents of both images are collected");
-        string[] bundles = [.. Directory.GetFiles(Path.Combine(proxy.DataDirectory, "bundles")).Where(f => !f.EndsWith(".images", StringComparison.Ordinal))];
+        string[] bundles = [.. (await proxy.BundleFilesAsync()).Where(f => !f.EndsWith(".images", StringComparison.Ordinal))];
 
         ((int)early["contents"]!).ShouldBe(0, "everything was used within the grace period");
         ((int)early["catalog"]!["images"]!).ShouldBe(0);
@@ -72,6 +72,8 @@ public sealed class AdministrationTests(ProxyFixture fixture) : IClassFixture<Pr
     [InlineData("DELETE", "image?ref=Bad/Name", 400, "Reference.Malformed")]
     [InlineData("POST", "gc?grace=soon", 400, "Request.GraceMalformed")]
     [InlineData("POST", "gc?grace=99999999999", 400, "Request.GraceMalformed")]
+    [InlineData("POST", "gc?grace=NaN", 400, "Request.GraceMalformed")]
+    [InlineData("POST", "gc?grace=-1", 400, "Request.GraceMalformed")]
     [InlineData("GET", "gc", 405, "Request.NoSuchEndpoint")]
     public async Task Administration_WhenRequestCannotBeServed_SaysWhy(string method, string path, int status, string code)
     {
@@ -102,6 +104,18 @@ public sealed class AdministrationTests(ProxyFixture fixture) : IClassFixture<Pr
         missing.ErrorOutput.ShouldStartWith("starlight-proxy: ");
         missing.ErrorOutput.ShouldContain("is not indexed");
         elsewhere.ErrorOutput.ShouldContain("cannot be asked");
+    }
+
+    [Theory]
+    [InlineData("X-Forwarded-For")]
+    [InlineData("Forwarded")]
+    [InlineData("Via")]
+    public async Task Administration_WhenAReverseProxyPassesItOn_IsNotLocal(string header)
+    {
+        using HttpRequestMessage request = new(HttpMethod.Get, "/starlight/admin/stats");
+        request.Headers.TryAddWithoutValidation(header, "for=192.0.2.9");
+
+        (await RunningProxy.ProblemAsync(await fixture.Proxy.Http.SendAsync(request))).Code.ShouldBe("Admin.NotLocal");
     }
 
     /// <summary>In a network namespace with an address that is not loopback's.</summary>

@@ -1,6 +1,15 @@
 using System.Net;
 using System.Net.Http.Headers;
+using Microsoft.Extensions.DependencyInjection;
+using Starlight.Application.Abstractions.Images;
+using Starlight.Application.Abstractions.Proxies;
 using Starlight.Domain.Content;
+using Starlight.Domain.Images;
+using Starlight.Domain.Proxies;
+using Starlight.Domain.References;
+using Starlight.Domain.SharedKernel;
+using Starlight.Infrastructure.Erofs;
+using Starlight.Infrastructure.ProxyClient;
 using Starlight.TestKit;
 
 namespace Starlight.Presentation.FunctionalTests.Proxy;
@@ -40,7 +49,11 @@ public sealed class DeltaTests(ProxyFixture fixture) : IClassFixture<ProxyFixtur
         HttpResponseMessage first = await fixture.Proxy.Http.GetAsync(path);
         byte[] bytes = await first.Content.ReadAsByteArrayAsync();
 
-        Directory.Delete(Path.Combine(fixture.Proxy.DataDirectory, "bundles"), recursive: true);
+        foreach (string file in await fixture.Proxy.BundleFilesAsync())
+        {
+            File.Delete(file);
+        }
+
         await fixture.Proxy.RestartAsync();
         HttpResponseMessage second = await fixture.Proxy.Http.GetAsync(path);
 
@@ -201,7 +214,7 @@ public sealed class DeltaTests(ProxyFixture fixture) : IClassFixture<ProxyFixtur
         byte[][] bundles = await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => fixture.Proxy.DeltaAsync($"to={name}:v1")));
 
         bundles.Select(ProxyFixture.Hex).Distinct().ShouldHaveSingleItem();
-        Directory.GetFiles(Path.Combine(fixture.Proxy.DataDirectory, "bundles"), "*.partial").ShouldBeEmpty();
+        await fixture.Proxy.BundleFilesAsync();
     }
 
     [Fact]
@@ -232,6 +245,26 @@ public sealed class DeltaTests(ProxyFixture fixture) : IClassFixture<ProxyFixtur
 
         (int status, string code, _) = await RunningProxy.ProblemAsync(answer);
         (status, code).ShouldBe((409, "Bundle.BaseUnknown"));
+    }
+
+    /// <summary>A worker asks once more, without exactly these.</summary>
+    [Fact]
+    public async Task Delta_WhenSomeBasesAreUnknown_NamesThem()
+    {
+        (ImagePusher pusher, string name) = fixture.NewRepository();
+        Pushed pushed = await pusher.ImageAsync("v1", [ProxyFixture.Layer(81)]);
+        await fixture.Proxy.NotifyAsync($"{name}:v1");
+        ImageReference image = ImageReference.Parse($"{name}:v1").Value;
+        BaseImage[] unknown = [.. new[] { "collected"u8.ToArray(), "from another proxy"u8.ToArray() }.Select(b => new BaseImage(image, Digest.Of(b)))];
+        DeltaRequest request = new([image], new Platform("linux", "amd64"), [unknown[0], new BaseImage(image, pushed.Digest), unknown[1]]);
+        await using ServiceProvider adapters = new ServiceCollection().AddFilesystemImages().BuildServiceProvider();
+        using StarlightProxyClient client = new(adapters.GetRequiredService<IFilesystemImages>());
+        ProxyProfile profile = ProxyProfile.Create("p", "http", fixture.Proxy.Address.Authority, user: null, password: null).Value;
+
+        FailureException refused = await Should.ThrowAsync<FailureException>(() => client.RequestDeltaAsync(profile, request, CancellationToken.None));
+
+        refused.Error.Code.ShouldBe("Bundle.BaseUnknown");
+        refused.Error.Subjects.ShouldBe(unknown.Select(b => image.WithDigest(b.ManifestDigest).ToString()));
     }
 
     [Theory]

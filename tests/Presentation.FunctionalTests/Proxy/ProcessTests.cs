@@ -1,5 +1,8 @@
 using System.Net;
 using System.Text.Json.Nodes;
+using Starlight.Domain.Proxies;
+using Starlight.Domain.References;
+using Starlight.Infrastructure.ProxyClient;
 using Starlight.TestKit;
 
 namespace Starlight.Presentation.FunctionalTests.Proxy;
@@ -72,6 +75,26 @@ public sealed class ProcessTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Log_OfARequest_NamesTheWorkerUnlessThatWouldSpoilTheLine()
+    {
+        await using ServerProgram proxy = await StartAsync();
+        using HttpClient client = ClientOf(proxy);
+        using StarlightProxyClient worker = new() { Worker = "edge-7" };
+        ProxyProfile profile = ProxyProfile.Create("p", "http", client.BaseAddress!.Authority, user: null, password: null).Value;
+        await worker.NotifyAsync(profile, ImageReference.Parse($"{_registry.Host}/app:1").Value, [], insecure: false, progress: null, CancellationToken.None);
+        await Probe.UntilAsync(() => proxy.Log.Contains("/starlight/notify answered 200", StringComparison.Ordinal), "the request is logged");
+        proxy.Log.ShouldContain(", worker edge-7, request ");
+
+        using HttpRequestMessage forged = new(HttpMethod.Get, "/starlight/delta");
+        forged.Headers.TryAddWithoutValidation("Starlight-Worker", "a, request forged");
+        (await client.SendAsync(forged)).Dispose();
+
+        await Probe.UntilAsync(() => proxy.Log.Contains("/starlight/delta answered 400", StringComparison.Ordinal), "the request is logged");
+        proxy.Log.ShouldContain(", worker -, request ");
+        proxy.Log.ShouldNotContain("forged");
+    }
+
+    [Fact]
     public async Task Traces_WhenACollectorIsNamed_AreSentToIt()
     {
         await using FakeRegistry collector = await FakeRegistry.StartAsync();
@@ -100,13 +123,18 @@ public sealed class ProcessTests : IAsyncLifetime
     /// <summary>A client of a proxy that knows the image.</summary>
     private async Task<HttpClient> NotifiedAsync(ServerProgram proxy, string? requestId = null)
     {
-        string log = proxy.Log;
-        int at = log.IndexOf(" listens on ", StringComparison.Ordinal) + " listens on ".Length;
-        HttpClient client = new() { BaseAddress = new Uri(log[at..log.IndexOf(',', at)]) };
+        HttpClient client = ClientOf(proxy);
         using HttpRequestMessage request = new(HttpMethod.Post, $"/starlight/notify?ref={_registry.Host}/app:1");
         request.Headers.Add("X-Request-Id", requestId ?? "setup");
         using HttpResponseMessage answer = await client.SendAsync(request);
         answer.StatusCode.ShouldBe(HttpStatusCode.OK);
         return client;
+    }
+
+    private static HttpClient ClientOf(ServerProgram proxy)
+    {
+        string log = proxy.Log;
+        int at = log.IndexOf(" listens on ", StringComparison.Ordinal) + " listens on ".Length;
+        return new HttpClient { BaseAddress = new Uri(log[at..log.IndexOf(',', at)]) };
     }
 }

@@ -115,7 +115,7 @@ public sealed class RefillTests(ProxyFixture fixture) : IClassFixture<ProxyFixtu
             Directory.Delete(directory, recursive: true);
         }
 
-        foreach (string bundle in Directory.GetFiles(Path.Combine(proxy.DataDirectory, "bundles")))
+        foreach (string bundle in await proxy.BundleFilesAsync())
         {
             File.Delete(bundle);
         }

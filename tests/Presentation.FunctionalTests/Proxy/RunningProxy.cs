@@ -61,6 +61,14 @@ public sealed class RunningProxy : IAsyncDisposable
 
     public async Task<byte[]> DeltaAsync(string query) => await Http.GetByteArrayAsync($"/starlight/delta?platform=linux/amd64&{query}");
 
+    /// <summary>The bundles on disk, once those are there that were sent: a bundle's readers do not wait for the disk.</summary>
+    public async Task<string[]> BundleFilesAsync()
+    {
+        string directory = Path.Combine(DataDirectory, "bundles");
+        await Probe.UntilAsync(() => Directory.GetFiles(directory, "*.partial").Length == 0, "no bundle is being written");
+        return Directory.GetFiles(directory);
+    }
+
     /// <summary>Asserts the form of a problem answer and returns its code.</summary>
     public static async Task<(int Status, string Code, string Detail)> ProblemAsync(HttpResponseMessage answer)
     {

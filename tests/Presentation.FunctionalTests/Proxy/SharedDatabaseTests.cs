@@ -100,7 +100,7 @@ public sealed class SharedDatabaseTests(ProxyFixture fixture) : IClassFixture<Pr
 
         _postgres.Stop();
         byte[] cached = await proxy.DeltaAsync($"to={name}:v1");
-        foreach (string file in Directory.GetFiles(Path.Combine(proxy.DataDirectory, "bundles")))
+        foreach (string file in await proxy.BundleFilesAsync())
         {
             File.Delete(file);
         }

@@ -238,7 +238,6 @@ public sealed class ProvidedLayerTests : IAsyncLifetime
         _snapshotter.Images.Detach("c");
         await _snapshotter.RestartAsync();
 
-        _snapshotter.Service.ListProvidedUses().ShouldBe([new ProvidedUse("c", Top)]);
         (await _snapshotter.MountsAsync("c")).ShouldBe(mounts);
         _snapshotter.Images.Attached.ShouldBe(["c"]);
     }

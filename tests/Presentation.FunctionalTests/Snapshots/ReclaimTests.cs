@@ -42,6 +42,7 @@ public sealed class ReclaimTests : IAsyncLifetime
     [Fact]
     public async Task Reclaim_WhileTheTopLayerIsBeingCommitted_LeavesIt()
     {
+        _snapshotter.Images.OnRelease = chain => _snapshotter.Service.IsProvided(chain).ShouldBeFalse("what a snapshot stands for is not released");
         Task[] races = [.. Enumerable.Range(0, 20).Select(i => i % 2 == 0
             ? (Task)_snapshotter.PrepareAsync($"k{i}", "", (Reference, Top)).ShouldFailAsync(ErrorKind.AlreadyExists)
             : _snapshotter.Service.ReclaimAsync(TimeSpan.Zero, default))];

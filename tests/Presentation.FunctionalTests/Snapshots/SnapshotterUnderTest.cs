@@ -51,8 +51,13 @@ public sealed class SnapshotterUnderTest : IAsyncDisposable
     /// <summary>A client whose snapshots have these labels.</summary>
     public SnapshotsClient NewClient(params (string Key, string Value)[] always) => new(_channel, "starlight", Work, always: always);
 
-    /// <summary>Stops listening and closes the store. Can be called again.</summary>
-    public Task StopAsync() => StopHostAsync();
+    /// <summary>Stops listening and closes the store, and closes that again.</summary>
+    public async Task StopTwiceAsync()
+    {
+        var store = (IAsyncDisposable)_app!.Services.GetRequiredService<ISnapshotStore>();
+        await StopHostAsync();
+        await store.DisposeAsync();
+    }
 
     public async Task RestartAsync()
     {

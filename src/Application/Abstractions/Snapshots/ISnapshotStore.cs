@@ -43,6 +43,9 @@ public interface ISnapshotReader
     /// <summary>Whether any provided snapshot of this layer is left, whatever its parent.</summary>
     bool HasProvided(string chainId);
 
+    /// <summary>All layers of which a provided snapshot is left.</summary>
+    IReadOnlySet<string> ProvidedChains();
+
     bool HasChildren(Snapshot snapshot);
 
     /// <summary>All snapshots below, the direct parent first.</summary>

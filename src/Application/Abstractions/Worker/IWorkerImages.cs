@@ -70,8 +70,11 @@ public interface IWorkerImages
     /// </summary>
     bool SupportsEarlyStart { get; }
 
-    /// <summary>Complete images whose contents need not be sent again, the likeliest relatives first: same repository, then the most recent.</summary>
-    IReadOnlyList<BaseImage> FindBases(IReadOnlyList<ImageReference> wanted);
+    /// <summary>
+    /// Complete images that came from the same proxy and whose contents it need not send again, the likeliest relatives first: same repository, then the most recent. Another proxy does not know
+    /// them, and is not to learn what else runs here.
+    /// </summary>
+    IReadOnlyList<BaseImage> FindBases(ProxyProfile proxy, IReadOnlyList<ImageReference> wanted);
 
     /// <summary>The complete image that a user names as base. NotFound <c>Image.BaseUnknown</c> if it is not here or not complete.</summary>
     Result<BaseImage> FindBase(ImageReference reference);
@@ -85,7 +88,9 @@ public interface IWorkerImages
     /// <param name="bundle">Owned from now on.</param>
     /// <param name="images">Parallel to the bundle's.</param>
     /// <param name="cancellationToken">Takes it back.</param>
-    /// <returns>FailedPrecondition <c>Bundle.BaseIncomplete</c> if a content that the bundle leaves out is not here.</returns>
+    /// <returns>
+    /// FailedPrecondition <c>Bundle.BaseIncomplete</c> if a content that the bundle leaves out is not here; DataCorrupt <c>Image.Mismatch</c> if the layers are here with another filesystem image.
+    /// </returns>
     Task<Result<IImageReception>> BeginAsync(ProxyProfile proxy, DeltaRequest request, IIncomingBundle bundle, IReadOnlyList<IncomingImage> images, CancellationToken cancellationToken);
 
     /// <summary>

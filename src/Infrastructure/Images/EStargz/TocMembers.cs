@@ -14,6 +14,12 @@ internal sealed class TocMembers(IReadOnlyList<LayerEntry> entries)
 {
     private const int EntryDepth = 2;
 
+    /// <summary>
+    /// A token of JSON is kept until its end has come. The longest of a sound TOC is a path, 4 KiB, or an extended attribute, 64 KiB (xattr(7)) in base64; what is longer is there to fill
+    /// memory.
+    /// </summary>
+    private const int MaxToken = 1 << 20;
+
     private readonly LayerMembers.Writer _members = new();
     private JsonReaderState _state;
     private byte[] _unread = [];
@@ -46,6 +52,12 @@ internal sealed class TocMembers(IReadOnlyList<LayerEntry> entries)
     {
         if (_isBroken)
         {
+            return;
+        }
+
+        if (_unreadLength > MaxToken)
+        {
+            _isBroken = true;
             return;
         }
 

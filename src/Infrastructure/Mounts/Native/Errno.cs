@@ -15,7 +15,6 @@ internal static class Errno
     public const int EXDEV = 18;
     public const int ENODEV = 19;
     public const int EINVAL = 22;
-    public const int ENOTBLK = 15;
     public const int ENOSPC = 28;
     public const int EPROTO = 71;
     public const int ENOSYS = 38;

@@ -23,16 +23,11 @@ internal static partial class MountSyscalls
     /// <summary>Mounts, or throws <c>Mount.Failed</c>.</summary>
     public static void Mount(string source, string target, string type, ulong flags, string options)
     {
-        int errno = TryMount(source, target, type, flags, options);
-        if (errno != 0)
+        if (MountNative(source, target, type, (nuint)flags, options) != 0)
         {
-            throw new FailureException(MountErrors.MountFailed(type, source, target, options, errno));
+            throw new FailureException(MountErrors.MountFailed(type, source, target, options, Errno.Last));
         }
     }
-
-    /// <summary>Mounts and gives 0 or the errno.</summary>
-    public static int TryMount(string? source, string target, string? type, ulong flags, string? options) =>
-        MountNative(source, target, type, (nuint)flags, options) == 0 ? 0 : Errno.Last;
 
     /// <summary>
     /// Takes the mount away at once; what is still open in it lives until it is closed (MNT_DETACH). False if nothing is mounted there (EINVAL) or
@@ -50,7 +45,7 @@ internal static partial class MountSyscalls
     }
 
     [LibraryImport("libc", EntryPoint = "mount", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
-    private static partial int MountNative(string? source, string target, string? type, nuint flags, string? data);
+    private static partial int MountNative(string source, string target, string type, nuint flags, string data);
 
     [LibraryImport("libc", EntryPoint = "umount2", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial int UnmountNative(string target, int flags);

@@ -43,8 +43,7 @@ internal class OwnSocket(SnapshotterUnderTest snapshotter) : ConformanceTarget
 
     public override async Task CloseTwiceAndReopenAsync()
     {
-        await snapshotter.StopAsync();
-        await snapshotter.StopAsync();
+        await snapshotter.StopTwiceAsync();
         await snapshotter.RestartAsync();
     }
 
