@@ -60,6 +60,7 @@ public static class DependencyInjection
         AddDeferredSingleton<WorkerVersions>(services);
         AddDeferredSingleton<NextBundles>(services);
         AddDeferredSingleton<ImageShelf>(services);
+        AddDeferredSingleton<PlannedDeltas>(services);
         AddDeferredSingleton<KnownNames>(services);
         AddDeferredSingleton<ImageUse>(services);
         AddDeferredSingleton<LearnedOrders>(services);

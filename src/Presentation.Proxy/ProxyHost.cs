@@ -38,6 +38,12 @@ internal static class ProxyHost
     /// <summary>Daemons keep idle connections open on purpose, because they start at full speed. TCP's own keep-alive finds dead ones.</summary>
     private static readonly TimeSpan IdleConnection = TimeSpan.FromHours(1);
 
+    /// <summary>
+    /// Connections that take less than 240 bytes a second (Kestrel's own limit) are given up, but not because this machine is busy: handing over the head of an answer has been seen to
+    /// take five seconds, Kestrel's own grace, on a machine with ten times more to do than it could.
+    /// </summary>
+    private static readonly MinDataRate SlowestReader = new(bytesPerSecond: 240, gracePeriod: TimeSpan.FromMinutes(1));
+
     public static async Task<int> RunAsync(ProxySettings settings, CancellationToken cancellationToken)
     {
         await using WebApplication app = Build(settings);
@@ -59,7 +65,7 @@ internal static class ProxyHost
         builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => Listen(kestrel, settings));
         builder.Services.AddRoutingCore();
         builder.Services.Configure<Microsoft.Extensions.Hosting.HostOptions>(host => host.ShutdownTimeout = settings.ShutdownTimeout);
-        builder.Services.AddSingleton<IConnectionListenerFactory>(services => Sockets(services, plainText: settings.Tls is null));
+        builder.Services.AddSingleton<IConnectionListenerFactory>(services => Sockets(services, settings.CongestionControl, plainText: settings.Tls is null));
         builder.Services.AddSingleton(TimeProvider.System);
         builder.Services.AddAccess(settings);
         builder.Services.AddObservability(settings);
@@ -79,6 +85,7 @@ internal static class ProxyHost
         builder.Services.AddScoped<DeltaEndpoint>();
         builder.Services.AddScoped<ReportEndpoint>();
         builder.Services.AddScoped<OrderEndpoint>();
+        builder.Services.AddScoped<ContentEndpoint>();
         builder.Services.AddSingleton(new AdminOptions(settings.GarbageGrace, LocalOnly: settings.AccountsPath is null));
         builder.Services.AddHostedService<GarbageCollection>();
         builder.Services.AddSingleton(new PreparationOptions(settings.PreparedBundles));
@@ -96,6 +103,8 @@ internal static class ProxyHost
         DeltaEndpoint.Map(app);
         ReportEndpoint.Map(app);
         OrderEndpoint.Map(app);
+        ContentEndpoint.Map(app);
+        PrimeEndpoint.Map(app);
         AdminEndpoints.Map(app);
         return app;
     }
@@ -147,6 +156,7 @@ internal static class ProxyHost
     {
         kestrel.AddServerHeader = false;
         kestrel.Limits.KeepAliveTimeout = IdleConnection;
+        kestrel.Limits.MinResponseDataRate = SlowestReader;
 
         // Everything is in the query; a body has no meaning but for reports, which have a limit of their own.
         kestrel.Limits.MaxRequestBodySize = 64 << 10;
@@ -202,11 +212,17 @@ internal static class ProxyHost
     }
 
     /// <param name="services">For the log.</param>
+    /// <param name="congestionControl">See <see cref="CongestionControl"/>.</param>
     /// <param name="plainText">HTTP/2 is told apart by its preface; under TLS the handshake does that, and a plain-text connection must not get around it.</param>
-    private static IConnectionListenerFactory Sockets(IServiceProvider services, bool plainText)
+    private static IConnectionListenerFactory Sockets(IServiceProvider services, string congestionControl, bool plainText)
     {
         ILoggerFactory logs = services.GetRequiredService<ILoggerFactory>();
-        SocketTransportOptions options = new() { CreateBoundListenSocket = endpoint => CongestionControl.CreateListenSocket(endpoint, logs.CreateLogger("Starlight.Proxy")) };
+        SocketTransportOptions options = new() { CreateBoundListenSocket = endpoint => CongestionControl.CreateListenSocket(endpoint, congestionControl, logs.CreateLogger("Starlight.Proxy")) };
+        if (plainText)
+        {
+            options.MaxWriteBufferSize = FileSendingOutput.PipeBytes;
+        }
+
         SocketTransportFactory sockets = new(Options.Create(options), logs);
         return plainText ? new Http2PriorKnowledge(sockets) : sockets;
     }

@@ -22,8 +22,11 @@ internal static partial class ProxyLog
     [LoggerMessage(6, LogLevel.Error, "{Method} {Path} failed")]
     public static partial void Unhandled(ILogger logger, string method, string path, Exception exception);
 
-    [LoggerMessage(7, LogLevel.Debug, "congestion control {Name} is not to be had here: {Reason}")]
-    public static partial void NoCongestionControl(ILogger logger, string name, string reason);
+    [LoggerMessage(7, LogLevel.Warning, "answers are sent with {InUse}, because congestion control {Name} is not to be had here ({Reason}): pulls over long lines begin more slowly")]
+    public static partial void NoCongestionControl(ILogger logger, string name, string reason, string inUse);
+
+    [LoggerMessage(14, LogLevel.Information, "answers are sent with congestion control {Name}")]
+    public static partial void SendsWith(ILogger logger, string name);
 
     [LoggerMessage(20, LogLevel.Information, "garbage collected: {Images} images, {Layers} layers, {Indexes} indexes; {Contents} contents ({ContentBytes} bytes); {Bundles} bundles ({BundleBytes} bytes)")]
     public static partial void Collected(ILogger logger, int images, int layers, int indexes, long contents, long contentBytes, int bundles, long bundleBytes);

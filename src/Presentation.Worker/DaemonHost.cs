@@ -38,7 +38,7 @@ internal static partial class DaemonHost
         builder.Services.AddSingleton(DaemonFacts.Of(capabilities));
         builder.Services.AddApplication();
         builder.Services.AddFilesystemImages();
-        builder.Services.AddProxyClient(settings.Id);
+        builder.Services.AddProxyClient(settings.Id).AddWarmConnections(settings.ProxyConnections);
         builder.Services.AddContainerd(settings.ContainerdSocket);
         builder.Services.AddWorkerImages(layout, capabilities, settings.ReportStalls);
         builder.Services.AddOnDemandImages();
@@ -48,6 +48,9 @@ internal static partial class DaemonHost
         builder.Services.AddHostedService<UnaskedReports>();
 
         await using WebApplication app = builder.Build();
+
+        // First, because it takes a dozen round trips, in the background: whoever pulls right after the start finds a connection that knows the line a little.
+        app.Services.GetRequiredService<WarmConnections>().Start();
         app.MapSnapshots();
         DaemonService.Map(app);
         OptimizerService.Map(app);

@@ -68,6 +68,26 @@ public class EarlyStartTests(StackFixture fixture) : StackTest(fixture)
         await Stack.RemoveContainerAsync(container);
     }
 
+    /// <summary>The bundle's connection stands still before the file's block: it comes on another one.</summary>
+    [Fact]
+    public async Task Open_OfAFileFarBack_DoesNotWaitForTheStream()
+    {
+        await using Held held = await Held.PullAsync(Stack, "early/jump:1", only: "/starlight/delta");
+        Digest expected = held.Bundle.Contents[^1].Digest;
+
+        string output = await Stack.RunAsync(held.Reference, ["/bin/cat", "/zz/3"]);
+
+        new Digest(SHA256.HashData(Encoding.Latin1.GetBytes(output))).ShouldBe(expected);
+        Stack.Relay.Delivered.ShouldBe(held.HeldAt, "the stream must not have come any further");
+        Stack.Relay.Requests[^1].ShouldStartWith($"GET /starlight/contents/{expected}?");
+        File.Exists(Path.Combine(Stack.ObjectsDirectory, held.Bundle.Contents[^2].Digest.ObjectPath)).ShouldBeFalse("nobody asked for the one before it");
+
+        // What is there already is no obstacle for the stream.
+        Stack.Relay.Rule = RelayRule.None;
+        await Stack.PullWholeAsync(held.Reference);
+        (await Stack.RunAsync(held.Reference, ["/bin/cat", "/zz/2"])).Length.ShouldBe(SampleImage.LargeFile);
+    }
+
     [Theory]
     [InlineData(WaitingProcess.SigKill)]
     [InlineData(WaitingProcess.SigTerm)]
@@ -104,14 +124,14 @@ public class EarlyStartTests(StackFixture fixture) : StackTest(fixture)
 
         public long HeldAt => Bundle.Length - Withheld;
 
-        public static async Task<Held> PullAsync(StarlightStack stack, string repositoryAndTag)
+        public static async Task<Held> PullAsync(StarlightStack stack, string repositoryAndTag, string? only = null)
         {
             string reference = await SampleImage.PushAsync(stack, repositoryAndTag);
             await stack.NotifyAsync(reference);
 
             // Asked for first, so that the proxy has it as a file; what is held is a bundle of exactly this length.
             Held held = new(stack, reference, await DeltaOf.ImageAsync(stack, reference));
-            stack.Relay.Rule = new RelayRule { HoldAfter = held.HeldAt };
+            stack.Relay.Rule = new RelayRule { HoldAfter = held.HeldAt, Only = only };
             (await stack.Cli("pull", reference)).Succeeded().ShouldContain("ready to start after");
             await Probe.UntilAsync(() => stack.Relay.Delivered == held.HeldAt, "the relay holds the stream");
             return held;

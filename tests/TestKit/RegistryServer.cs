@@ -14,19 +14,21 @@ public sealed partial class RegistryServer : IAsyncDisposable
     private static readonly TimeSpan StartLimit = TimeSpan.FromSeconds(30);
 
     private readonly string _directory;
+    private readonly string _address;
     private readonly (string User, string Password)? _credentials;
     private readonly StringBuilder _log = new();
     private Process? _process;
     private string _notifications = "";
 
-    private RegistryServer(string directory, (string User, string Password)? credentials)
+    private RegistryServer(string directory, (string User, string Password)? credentials, string address)
     {
         _directory = directory;
+        _address = address;
         _credentials = credentials;
     }
 
-    /// <summary><c>127.0.0.1:PORT</c>: what references start with.</summary>
-    public string Host => $"127.0.0.1:{Port}";
+    /// <summary><c>ADDRESS:PORT</c>: what references start with.</summary>
+    public string Host => $"{_address}:{Port}";
 
     public int Port { get; private set; }
 
@@ -46,10 +48,11 @@ public sealed partial class RegistryServer : IAsyncDisposable
     }
 
     /// <param name="credentials">Null: anonymous; else HTTP Basic is asked for.</param>
-    public static async Task<RegistryServer> StartAsync((string User, string Password)? credentials = null)
+    /// <param name="address">Where it listens: on the loopback unless somebody must reach it from elsewhere.</param>
+    public static async Task<RegistryServer> StartAsync((string User, string Password)? credentials = null, string address = "127.0.0.1")
     {
         string directory = Directory.CreateTempSubdirectory("starlight-registry-").FullName;
-        RegistryServer server = new(directory, credentials);
+        RegistryServer server = new(directory, credentials, address);
         try
         {
             await server.StartProcessAsync(port: 0);
@@ -112,7 +115,7 @@ public sealed partial class RegistryServer : IAsyncDisposable
         await File.WriteAllTextAsync(
             configuration,
             $"version: 0.1\nlog:\n  level: info\nstorage:\n  filesystem:\n    rootdirectory: {StorageDirectory}\n  delete:\n    enabled: true\n  maintenance:\n    uploadpurging:\n      enabled: false\n"
-            + $"http:\n  addr: 127.0.0.1:{port}\n  secret: starlight-test\n{auth}{_notifications}");
+            + $"http:\n  addr: {_address}:{port}\n  secret: starlight-test\n{auth}{_notifications}");
 
         ProcessStartInfo start = new("docker-registry", ["serve", configuration]) { RedirectStandardError = true, RedirectStandardOutput = true, UseShellExecute = false };
         TaskCompletionSource<int> listening = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -172,6 +175,6 @@ public sealed partial class RegistryServer : IAsyncDisposable
     [LibraryImport("libcrypt.so.1", EntryPoint = "crypt", StringMarshalling = StringMarshalling.Utf8)]
     private static partial IntPtr Crypt(string key, string salt);
 
-    [GeneratedRegex(@"listening on 127\.0\.0\.1:(?<port>[0-9]+)", RegexOptions.CultureInvariant, 1000)]
+    [GeneratedRegex(@"listening on [0-9.]+:(?<port>[0-9]+)", RegexOptions.CultureInvariant, 1000)]
     private static partial Regex ListeningPattern();
 }

@@ -77,6 +77,9 @@ public sealed partial class StarlightStack : IAsyncDisposable
     /// <summary>What proxy and daemon have written so far.</summary>
     public string Logs => $"--- starlight-proxy\n{_proxy?.Log}--- starlight-daemon\n{_daemon?.Log}";
 
+    /// <summary>Connections that the daemon keeps to the proxy, from its next start on. None: tests count what goes through the relay.</summary>
+    public int WarmConnections { get; set; }
+
     /// <summary>More arguments for the daemon, from its next start on.</summary>
     public IReadOnlyList<string> DaemonArguments { get; set; } = [];
 
@@ -145,7 +148,8 @@ public sealed partial class StarlightStack : IAsyncDisposable
                 "--containerd", Containerd.Address, "--proxy", ProxyProfile ?? $"local,http,127.0.0.1:{Relay.Port}", .. DaemonArguments,
             ],
             line => line.Contains(" ready: ", StringComparison.Ordinal),
-            s_startDeadline);
+            s_startDeadline,
+            new Dictionary<string, string> { ["STARLIGHT_PROXY_CONNECTIONS"] = WarmConnections.ToString(CultureInfo.InvariantCulture) });
 
         await Containerd.ReachSnapshotterAsync();
     }

@@ -16,6 +16,9 @@ public sealed record RelayRule
     /// <summary>After so many bytes over all connections every connection is reset, new ones at once.</summary>
     public long CutAfter { get; init; } = long.MaxValue;
 
+    /// <summary>Counts for connections whose last request line has this in it; the others let everything through and are not counted. Null: for all.</summary>
+    public string? Only { get; init; }
+
     /// <summary>0: as fast as it goes.</summary>
     public int BytesPerSecond { get; init; }
 
@@ -40,12 +43,16 @@ public sealed class TcpRelay : IAsyncDisposable
     private long _delivered;
     private int _carrying;
     private int _cuts;
+    private int _accepted;
 
     public TcpRelay()
     {
         _listener.Start();
         _accepting = AcceptAsync();
     }
+
+    /// <summary>Connections made since the beginning.</summary>
+    public int Connections => Volatile.Read(ref _accepted);
 
     public int Port => ((IPEndPoint)_listener.LocalEndpoint).Port;
 
@@ -106,6 +113,7 @@ public sealed class TcpRelay : IAsyncDisposable
             while (true)
             {
                 _connections.Add(ServeAsync(await _listener.AcceptSocketAsync(_stop.Token)));
+                Interlocked.Increment(ref _accepted);
             }
         }
         catch (Exception e) when (e is OperationCanceledException or SocketException or ObjectDisposedException)
@@ -123,7 +131,8 @@ public sealed class TcpRelay : IAsyncDisposable
         {
             down.NoDelay = up.NoDelay = true;
             await up.ConnectAsync(IPAddress.Loopback, TargetPort, ended.Token);
-            Task[] pumps = [PumpUpAsync(down, up, ended.Token), PumpDownAsync(up, down, ended.Token)];
+            Asked asked = new();
+            Task[] pumps = [PumpUpAsync(down, up, asked, ended.Token), PumpDownAsync(up, down, asked, ended.Token)];
             await await Task.WhenAny(pumps);
             await ended.CancelAsync();
             await Task.WhenAll(pumps);
@@ -136,7 +145,7 @@ public sealed class TcpRelay : IAsyncDisposable
         down.LingerState = new LingerOption(true, 0);
     }
 
-    private async Task PumpUpAsync(Socket from, Socket to, CancellationToken cancellationToken)
+    private async Task PumpUpAsync(Socket from, Socket to, Asked asked, CancellationToken cancellationToken)
     {
         byte[] buffer = new byte[16 << 10];
         while (await from.ReceiveAsync(buffer, cancellationToken) is > 0 and int count)
@@ -146,7 +155,8 @@ public sealed class TcpRelay : IAsyncDisposable
             {
                 lock (_lock)
                 {
-                    _requests.Add(head[..end]);
+                    asked.Line = head[..end];
+                    _requests.Add(asked.Line);
                 }
             }
 
@@ -154,7 +164,7 @@ public sealed class TcpRelay : IAsyncDisposable
         }
     }
 
-    private async Task PumpDownAsync(Socket from, Socket to, CancellationToken cancellationToken)
+    private async Task PumpDownAsync(Socket from, Socket to, Asked asked, CancellationToken cancellationToken)
     {
         byte[] buffer = new byte[16 << 10];
         RelayRule? current = null;
@@ -162,6 +172,12 @@ public sealed class TcpRelay : IAsyncDisposable
         long offset = 0;
         while (await from.ReceiveAsync(buffer, cancellationToken) is > 0 and int count)
         {
+            if (Rule.Only is { } only && !asked.Line.Contains(only, StringComparison.Ordinal))
+            {
+                await to.SendAsync(buffer.AsMemory(0, count), cancellationToken);
+                continue;
+            }
+
             for (int sent = 0; sent < count;)
             {
                 int take;
@@ -209,5 +225,11 @@ public sealed class TcpRelay : IAsyncDisposable
                 }
             }
         }
+    }
+
+    /// <summary>The last request line that a connection has carried; pumps of both directions know it.</summary>
+    private sealed class Asked
+    {
+        public volatile string Line = "";
     }
 }

@@ -26,6 +26,8 @@ internal static class DeltaErrors
         return new Error("Bundle.BaseUnknown", message, ErrorKind.FailedPrecondition) { Subjects = [.. unknown.Select(r => r.ToString())] };
     }
 
+    public static Error ContentUnknown(Digest content, IEnumerable<ImageReference> images) => new("Content.NotInImage", $"{content} is no content of {string.Join(", ", images)}", ErrorKind.NotFound);
+
     public static Error LayersOutOfRange(Digest manifest, int asked, int present) => new(
         "Delta.LayersOutOfRange", $"the lowest {asked} layers of {manifest} were asked for, but it has {present}", ErrorKind.InvalidInput);
 }

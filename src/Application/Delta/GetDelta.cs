@@ -1,7 +1,6 @@
 using FluentValidation;
 using MediatR;
 using Starlight.Application.Abstractions.Catalog;
-using Starlight.Application.Refill;
 using Starlight.Domain.Bundles;
 using Starlight.Domain.Catalog;
 using Starlight.Domain.Content;
@@ -81,31 +80,28 @@ internal sealed class GetDeltaValidator : AbstractValidator<GetDeltaQuery>
     }
 }
 
-/// <summary>1. find the images by name or digest; 2. take what planning needs from memory or the catalog; 3. plan; 4. find what can be patched. Contents that are not here are no obstacle: whoever writes the bundle fetches them.</summary>
-internal sealed class GetDeltaHandler(KnownNames names, ImageShelf shelf, ContentSupply supply, ImageUse use, IBundleFormat format) : IRequestHandler<GetDeltaQuery, Result<DeltaBundle>>
+/// <summary>1. find the images by name or digest; 2. take what planning needs from memory or the catalog; 3. plan, and find what can be patched. Contents that are not here are no obstacle: whoever writes the bundle fetches them.</summary>
+internal sealed class GetDeltaHandler(KnownNames names, ImageShelf shelf, PlannedDeltas planned, ImageUse use) : IRequestHandler<GetDeltaQuery, Result<DeltaBundle>>
 {
     public async Task<Result<DeltaBundle>> Handle(GetDeltaQuery request, CancellationToken cancellationToken)
     {
-        List<DeltaImage> images = [];
-        List<ShelvedImage> wanted = [];
+        List<Task<ShelvedImage>> wantedLoads = [];
         List<IndexedIndex?> indexes = [];
         foreach (ImageReference to in request.To)
         {
             // 1.
             IReadOnlyDictionary<Platform, NamedImage> platforms = await names.FindAsync(to, cancellationToken);
-            if (request.Platform.Match(platforms) is not { } named || (to.Digest is not null && !await IsReadableAsync(request, named.Manifest, cancellationToken)))
+            if (request.Platform.Match(platforms) is not { } named || (to.Digest is not null && !await names.IsReadableAsync(named.Manifest, request.Readable, cancellationToken)))
             {
                 return DeltaErrors.NotIndexed(to, request.Platform, request.Readable.IsAll || to.Digest is null ? platforms.Keys : []);
             }
 
-            // 2.
-            ShelvedImage image = await shelf.GetAsync(named.Manifest, named.Order, request.Layers, cancellationToken);
-            wanted.Add(image);
+            // 2. All at once: what is not in memory takes a core for a while.
+            wantedLoads.Add(shelf.GetAsync(named.Manifest, named.Order, request.Layers, cancellationToken));
             indexes.Add(named.Index is { } digest ? await names.FindIndexAsync(digest, cancellationToken) : null);
-            images.Add(new DeltaImage(to, named.Manifest, image.FilesystemDigest));
         }
 
-        List<ShelvedImage> have = [];
+        List<Task<ShelvedImage>> haveLoads = [];
         List<ImageReference> unknown = [];
         foreach (ImageReference from in request.From)
         {
@@ -113,13 +109,13 @@ internal sealed class GetDeltaHandler(KnownNames names, ImageShelf shelf, Conten
 
             // A manifest digest says which image it is; its platform is the worker's business.
             NamedImage? named = platforms.Values.FirstOrDefault(p => p.Manifest == from.Digest) ?? request.Platform.Match(platforms);
-            if (named is null || !await IsReadableAsync(request, named.Manifest, cancellationToken))
+            if (named is null || !await names.IsReadableAsync(named.Manifest, request.Readable, cancellationToken))
             {
                 unknown.Add(from);
                 continue;
             }
 
-            have.Add(await shelf.GetAsync(named.Manifest, named.Order, layers: null, cancellationToken));
+            haveLoads.Add(shelf.GetAsync(named.Manifest, named.Order, layers: null, cancellationToken));
         }
 
         if (unknown.Count > 0)
@@ -127,44 +123,14 @@ internal sealed class GetDeltaHandler(KnownNames names, ImageShelf shelf, Conten
             return DeltaErrors.BaseUnknown(unknown);
         }
 
+        ShelvedImage[] wanted = await Task.WhenAll(wantedLoads);
+        ShelvedImage[] have = await Task.WhenAll(haveLoads);
         if (!request.IsAhead)
         {
             use.Note([.. wanted, .. have]);
         }
 
         // 3.
-        DeltaPlan plan = DeltaPlanner.Plan(Together(wanted), [.. have.Select(i => i.Ordered.Contents)]);
-
-        // 4. What is planned must not depend on what this proxy happens to hold, or another one could not go on with the bundle.
-        KnownImage[] bases = request.Patches ? [.. have.Select(i => i.Known)] : [];
-        plan = PatchPlanner.AddPatches(plan, [.. wanted.Select(i => i.Known.Names)], bases, content => !supply.IsLost(content));
-        List<ReadOnlyMemory<byte>> units = [];
-        for (int i = 0; i < wanted.Count; i++)
-        {
-            KnownImage? near = PatchPlanner.Nearest(wanted[i].Known.Contents, wanted[i].Known.Names, bases);
-            ReadOnlyMemory<byte> unit = near is null ? wanted[i].Unit : await shelf.UnitAsync(wanted[i], have[Array.IndexOf(bases, near)], cancellationToken);
-            units.Add(format.NameUnit(unit, request.To[i].ToString(), indexes[i]));
-        }
-
-        IEnumerable<ShelvedImage> patched = have.Where(i => plan.Bases.Any(b => b.Filesystem == i.FilesystemDigest));
-        return new DeltaBundle(format.Identity(units, plan), images, [.. patched.Select(i => i.Manifest)], units, plan);
+        return await planned.GetAsync(new DeltaTask(request.To, wanted, indexes, have, request.Patches), cancellationToken);
     }
-
-    /// <summary>
-    /// Images that were traced in one group are started as they were then; of others all that is known is that somebody wants them together, and their containers count as started at once. If
-    /// they have several groups in common the first by name decides, so that all proxies plan alike.
-    /// </summary>
-    private static IReadOnlyList<OrderedImage> Together(List<ShelvedImage> wanted)
-    {
-        string? group = wanted.Count < 2 ? null : wanted[0].Groups.Keys.Where(g => wanted.TrueForAll(i => i.Groups.ContainsKey(g))).Order(StringComparer.Ordinal).FirstOrDefault();
-        return
-        [
-            .. wanted.Select(i => group is null || i.Ordered.Moments is null
-                ? i.Ordered
-                : i.Ordered with { Moments = [.. i.Ordered.Moments.Select(m => m + (i.Groups[group].Ticks / TimeSpan.TicksPerMicrosecond))] }),
-        ];
-    }
-
-    private async Task<bool> IsReadableAsync(GetDeltaQuery request, Digest manifest, CancellationToken cancellationToken) =>
-        request.Readable.IsAll || (await names.FindRepositoriesAsync(manifest, cancellationToken)).Any(request.Readable.Includes);
 }

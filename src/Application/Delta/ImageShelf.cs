@@ -16,6 +16,11 @@ namespace Starlight.Application.Delta;
 /// <param name="Groups">Groups that the image was traced in, each with how long after the group's first container it starts; none if it has no traces.</param>
 internal sealed record ShelvedImage(Digest Manifest, OrderedImage Ordered, KnownImage Known, ReadOnlyMemory<byte> Unit, IReadOnlyDictionary<string, TimeSpan> Groups)
 {
+    private static long _last;
+
+    /// <summary>Another one each time an image is read: stands for this object, its order included, where keeping it would keep its memory.</summary>
+    public long Number { get; } = Interlocked.Increment(ref _last);
+
     public Digest FilesystemDigest => Known.Filesystem;
 
     /// <summary>A list entry has a digest and a length, an order entry a digest.</summary>

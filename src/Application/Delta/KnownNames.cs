@@ -26,13 +26,20 @@ internal sealed class KnownNames(IImageQueries queries, ICatalogHealth health)
     private readonly Dictionary<Digest, IReadOnlyList<string>> _repositories = [];
     private readonly Dictionary<Digest, IndexedIndex> _indexes = [];
 
+    private readonly SharedQuestions<string, IReadOnlyDictionary<Platform, NamedImage>> _namesAsked = new();
+    private readonly SharedQuestions<Digest, IReadOnlyList<string>> _repositoriesAsked = new();
+
     public Task<IReadOnlyDictionary<Platform, NamedImage>> FindAsync(ImageReference reference, CancellationToken cancellationToken) => reference.Digest is { } digest
-        ? AskAsync(_names, digest.ToString(), async () => await queries.FindByDigestAsync(digest, cancellationToken))
-        : AskAsync(_names, reference.ToString(), async () => await queries.FindByTagAsync(reference, cancellationToken));
+        ? AskAsync(_names, _namesAsked, digest.ToString(), () => queries.FindByDigestAsync(digest, CancellationToken.None), cancellationToken)
+        : AskAsync(_names, _namesAsked, reference.ToString(), () => queries.FindByTagAsync(reference, CancellationToken.None), cancellationToken);
 
     /// <inheritdoc cref="IImageQueries.FindRepositoriesAsync"/>
     public Task<IReadOnlyList<string>> FindRepositoriesAsync(Digest manifest, CancellationToken cancellationToken) =>
-        AskAsync(_repositories, manifest, async () => await queries.FindRepositoriesAsync(manifest, cancellationToken));
+        AskAsync(_repositories, _repositoriesAsked, manifest, () => queries.FindRepositoriesAsync(manifest, CancellationToken.None), cancellationToken);
+
+    /// <summary>Whether the image was notified in one of these repositories.</summary>
+    public async Task<bool> IsReadableAsync(Digest manifest, RepositoryPatterns readable, CancellationToken cancellationToken) =>
+        readable.IsAll || (await FindRepositoriesAsync(manifest, cancellationToken)).Any(readable.Includes);
 
     /// <summary>Null if the index is not known.</summary>
     public async Task<IndexedIndex?> FindIndexAsync(Digest index, CancellationToken cancellationToken)
@@ -55,10 +62,10 @@ internal sealed class KnownNames(IImageQueries queries, ICatalogHealth health)
         return found;
     }
 
-    private async Task<T> AskAsync<TKey, T>(Dictionary<TKey, T> known, TKey key, Func<Task<T>> ask)
+    private async Task<T> AskAsync<TKey, T>(Dictionary<TKey, T> known, SharedQuestions<TKey, T> asked, TKey key, Func<Task<T>> ask, CancellationToken cancellationToken)
         where TKey : notnull
     {
-        Task<T> asking = ask();
+        Task<T> asking = asked.AskAsync(key, ask, cancellationToken);
         if (health.Fault is not null && TryGet(known, key, out T? last))
         {
             // A database that does not answer can keep us waiting for long; the question goes on, so that its return is noticed.

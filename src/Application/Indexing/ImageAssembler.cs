@@ -12,21 +12,47 @@ using Starlight.Domain.Trees;
 namespace Starlight.Application.Indexing;
 
 /// <summary>What layers give when they are put together.</summary>
-/// <param name="Tree">What a container sees.</param>
-/// <param name="Filesystem">The filesystem image of <paramref name="Tree"/>.</param>
+/// <param name="FileCount">Names of the tree that are not directories.</param>
+/// <param name="Filesystem">The tree as a container sees it, without contents.</param>
 /// <param name="Names">Digest and content list of <paramref name="Filesystem"/>.</param>
 /// <param name="Order">In which order its contents are best sent.</param>
-internal sealed record AssembledImage(FileTree Tree, ReadOnlyMemory<byte> Filesystem, FilesystemImageContents Names, ContentOrder Order);
+internal sealed record AssembledImage(int FileCount, ReadOnlyMemory<byte> Filesystem, FilesystemImageContents Names, ContentOrder Order);
 
 /// <summary>Puts indexed layers together: all of an image's, or the first few of them. The same layers give the same bytes on every proxy.</summary>
 internal sealed class ImageAssembler(ILayerScanner scanner, IFilesystemImages filesystems, IContentStore contents, ContentSupply supply, IBundleFormat format)
 {
-    /// <param name="baseFirst">One layer's entries at a time are in memory: the merger does not keep them.</param>
+    /// <summary>Files of an image above which memory is given back between steps: some hundred bytes each are left over from one. Arbitrary.</summary>
+    private const int LargeImage = 200_000;
+
+    /// <param name="baseFirst">Entries are read one by one: neither they nor their list are in memory.</param>
     /// <param name="config">Says what a container starts.</param>
     /// <exception cref="FailureException">The layers do not fit on each other (<see cref="TreeErrors"/>), or the tree is beyond the format's limits.</exception>
     /// <param name="origin">Where contents come from that have to be looked at for the order and are not here.</param>
     /// <param name="cancellationToken">Stops reading them.</param>
     public async Task<AssembledImage> AssembleAsync(IEnumerable<IndexedLayer> baseFirst, ImageConfig config, ContentOrigin origin, CancellationToken cancellationToken)
+    {
+        FileTree tree = Merge(baseFirst);
+        ReleaseGarbage(tree);
+        ReadOnlyMemory<byte> filesystem = filesystems.Build(tree);
+        ReleaseGarbage(tree);
+        FilesystemImageContents names = filesystems.ReadContents(filesystem);
+        return new AssembledImage(tree.CountFiles(), filesystem, names, await OrderAsync(tree, names, config, origin, cancellationToken));
+    }
+
+    /// <summary>
+    /// Each step of putting a large image together leaves as much garbage as its result is large, and the collector has no reason to hurry while the machine has memory; the next step
+    /// would come on top. Costs a tenth of the step before it.
+    /// </summary>
+    private static void ReleaseGarbage(FileTree tree)
+    {
+        if (tree.CountFiles() > LargeImage)
+        {
+            GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
+        }
+    }
+
+    /// <summary>On its own, so that nothing but the tree outlives it.</summary>
+    private FileTree Merge(IEnumerable<IndexedLayer> baseFirst)
     {
         TreeMerger merger = new();
         foreach (IndexedLayer layer in baseFirst)
@@ -34,10 +60,7 @@ internal sealed class ImageAssembler(ILayerScanner scanner, IFilesystemImages fi
             merger.Apply(scanner.DecodeIndex(layer.Index)).ThrowIfFailure();
         }
 
-        FileTree tree = merger.Build();
-        ReadOnlyMemory<byte> filesystem = filesystems.Build(tree);
-        FilesystemImageContents names = filesystems.ReadContents(filesystem);
-        return new AssembledImage(tree, filesystem, names, await OrderAsync(tree, names, config, origin, cancellationToken));
+        return merger.Build();
     }
 
     /// <summary>
@@ -52,7 +75,7 @@ internal sealed class ImageAssembler(ILayerScanner scanner, IFilesystemImages fi
         while (true)
         {
             HashSet<Digest> missing = [];
-            ContentOrder order = ContentOrder.ForImage(tree, config, (content, offset, length) =>
+            ContentOrder order = ContentOrder.ForImage(tree, names.Contents, config, (content, offset, length) =>
             {
                 ReadOnlyMemory<byte>? bytes = contents.Peek(content, offset, length);
                 if (bytes is null)

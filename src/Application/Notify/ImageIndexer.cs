@@ -5,7 +5,6 @@ using Starlight.Domain.Catalog;
 using Starlight.Domain.Content;
 using Starlight.Domain.Images;
 using Starlight.Domain.SharedKernel;
-using Starlight.Domain.Trees;
 
 namespace Starlight.Application.Notify;
 
@@ -72,7 +71,12 @@ internal sealed class ImageIndexer(LayerIndexer layers, ReadableImages readable,
         }
 
         // 5.
-        Dictionary<Digest, int> positions = names.Contents.Select((content, index) => (content.Digest, index)).ToDictionary(p => p.Digest, p => p.index);
+        Dictionary<Digest, int> positions = new(names.Contents.Count);
+        for (int i = 0; i < names.Contents.Count; i++)
+        {
+            positions.Add(names.Contents[i].Digest, i);
+        }
+
         IndexedImage image = new()
         {
             Digest = manifest.Digest,
@@ -86,7 +90,7 @@ internal sealed class ImageIndexer(LayerIndexer layers, ReadableImages readable,
             Layers = [.. manifest.Layers.Select(l => l.Digest)],
             Order = [.. assembled.Order.Digests.Select(d => positions[d])],
             HotCount = assembled.Order.HotCount,
-            FileCount = assembled.Tree.Walk().Count(e => e.Inode.Kind != FileKind.Directory),
+            FileCount = assembled.FileCount,
             ContentBytes = names.Contents.Sum(c => c.Size),
             IndexedAt = time.GetUtcNow(),
         };

@@ -34,6 +34,9 @@ public sealed class ContentSupply
     public ContentReservation Reserve(IReadOnlyList<Digest> manifests, IReadOnlyList<ContentRef> contents) =>
         new(_store, contents, (missing, arrived, token) => ReadAsync(manifests, missing, arrived, token));
 
+    /// <summary>Whether any content is lost at present: hardly ever.</summary>
+    public bool HasLosses => !_lost.IsEmpty && _lost.Keys.Any(IsLost);
+
     /// <summary>
     /// The content was asked for lately and neither the store nor a registry has it: its image was deleted there. What can do without it should.
     /// </summary>

@@ -36,30 +36,32 @@ public sealed record ContentOrder(IReadOnlyList<Digest> Digests, int HotCount)
     /// The order for an image of which no trace exists: what its entrypoint is sure to open, then everything in canonical order, which keeps files of one directory
     /// together. The same arguments give the same order.
     /// </summary>
-    public static ContentOrder ForImage(FileTree tree, ImageConfig config, PeekContent peek)
+    /// <param name="tree">What a container sees.</param>
+    /// <param name="contents">Its distinct non-empty contents in canonical order: depth first, names in byte order, each at its first occurrence.</param>
+    /// <param name="config">Says what a container starts.</param>
+    /// <param name="peek">Reads contents.</param>
+    public static ContentOrder ForImage(FileTree tree, IReadOnlyList<ContentRef> contents, ImageConfig config, PeekContent peek)
     {
-        List<Digest> order = [];
-        HashSet<Digest> seen = [];
+        List<Digest> order = new(contents.Count);
+        HashSet<Digest> hot = [];
         foreach (Inode file in new EntrypointFiles(tree, config, peek).Collect())
         {
-            Add(file);
-        }
-
-        int hot = order.Count;
-        foreach ((_, Inode inode) in tree.Walk())
-        {
-            Add(inode);
-        }
-
-        return new ContentOrder(order, hot);
-
-        void Add(Inode inode)
-        {
-            if (inode.Kind == FileKind.Regular && inode.Size > 0 && seen.Add(inode.Content))
+            if (file.Kind == FileKind.Regular && file.Size > 0 && hot.Add(file.Content))
             {
-                order.Add(inode.Content);
+                order.Add(file.Content);
             }
         }
+
+        int hotCount = order.Count;
+        foreach (ContentRef content in contents)
+        {
+            if (!hot.Contains(content.Digest))
+            {
+                order.Add(content.Digest);
+            }
+        }
+
+        return new ContentOrder(order, hotCount);
     }
 
     /// <summary>The same contents with those that are known to be opened first. Contents that this order does not have are passed over.</summary>

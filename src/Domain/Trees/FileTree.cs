@@ -6,6 +6,29 @@ namespace Starlight.Domain.Trees;
 /// <param name="Root">The root directory.</param>
 public sealed record FileTree(Inode Root)
 {
+    /// <summary>How many names below the root are not directories.</summary>
+    public int CountFiles()
+    {
+        int count = 0;
+        Stack<DirectoryEntries> pending = new([Root.Children ?? DirectoryEntries.Empty]);
+        while (pending.TryPop(out DirectoryEntries? directory))
+        {
+            foreach (Inode inode in directory.Inodes)
+            {
+                if (inode.Children is { } children)
+                {
+                    pending.Push(children);
+                }
+                else
+                {
+                    count++;
+                }
+            }
+        }
+
+        return count;
+    }
+
     /// <summary>Every name below the root with its inode, depth first, names in byte order; the root itself first with an empty path.</summary>
     public IEnumerable<(PosixPath Path, Inode Inode)> Walk()
     {

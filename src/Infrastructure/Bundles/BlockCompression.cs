@@ -23,7 +23,7 @@ internal sealed class CompressedBlock(byte[] rented, int length) : IDisposable
 /// <remarks>
 /// Memory: <see cref="LookAhead"/> blocks in the channel, one being read and one being written, each with a raw buffer of 1 MiB before compression and a record after it
 /// that takes up to 2 MiB of the pool if the block is incompressible: at most 13 MiB, a scratch buffer of 1 MiB for each core and the compression contexts. Where contents are
-/// patched, old bytes and their indexes: for a large content two or three windows of 16 MiB, seven if every block needs another one.
+/// patched, old bytes and their indexes: for a large content two or three windows of 16 MiB, seven if every block needs another one. What all bundles together may take is <see cref="BuildMemory"/>'s business.
 /// </remarks>
 internal sealed class BlockCompression : IAsyncDisposable
 {

@@ -34,6 +34,7 @@ public static class BundleWriter
     /// <param name="open">Where contents come from, those that the worker has too.</param>
     /// <param name="level">zstd level of blocks and plan; 0 stores and makes no patches.</param>
     /// <param name="scratch">Directory for old contents that are too large for memory; null for the system's.</param>
+    /// <param name="memory">Shared with other builds: the blocks wait for their part of it, the header does not; null for as much as it takes.</param>
     /// <param name="cancellationToken">Stops at once; what was written so far is a truncated bundle.</param>
     /// <exception cref="FailureException">DataCorrupt <c>Bundle.ContentMismatch</c> if a content is not what its name says; what <paramref name="open"/> throws.</exception>
     public static async Task WriteAsync(
@@ -43,6 +44,7 @@ public static class BundleWriter
         OpenContent open,
         int level = DefaultLevel,
         string? scratch = null,
+        BuildMemory? memory = null,
         CancellationToken cancellationToken = default)
     {
         if (imageUnits.Count != plan.CanonicalCounts.Count || imageUnits.Count > BundleFormat.MaxImages)
@@ -54,7 +56,13 @@ public static class BundleWriter
         (byte[] prelude, byte[] planUnit, long offset) = EncodeHeader(imageUnits, plan, level);
         Task header = WriteHeaderAsync(output, prelude, imageUnits, planUnit, cancellationToken);
 
-        // 2.
+        // 2. Who may have to wait for memory has the header out before.
+        if (memory is not null)
+        {
+            await header;
+        }
+
+        using IDisposable? share = memory is null ? null : await memory.TakeAsync(BuildMemory.Of(plan), cancellationToken);
         await using BlockCompression blocks = BlockCompression.Start(plan, open, level, scratch ?? Path.GetTempPath(), cancellationToken);
         await header;
 

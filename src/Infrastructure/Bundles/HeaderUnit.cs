@@ -50,12 +50,38 @@ internal static class HeaderUnit
             }
         }
 
+        WriteFrame(unit, kind, encoding, length, payload.Length);
+        Array.Resize(ref unit, FrameLength + length);
+        return unit;
+    }
+
+    /// <summary>A unit of a payload in two parts, compressed as a stream: neither are the parts joined nor is there a buffer of the payload's length.</summary>
+    /// <param name="kind">What the payload is.</param>
+    /// <param name="first">Its beginning.</param>
+    /// <param name="second">The rest, long enough to become shorter.</param>
+    /// <param name="level">zstd level, not 0.</param>
+    public static byte[] EncodeLarge(HeaderUnitKind kind, ReadOnlySpan<byte> first, ReadOnlySpan<byte> second, int level)
+    {
+        using ChunkedStream compressed = new();
+        compressed.Write(stackalloc byte[FrameLength]);
+        int payload = checked(first.Length + second.Length);
+        using (ZstdCompressionStream zstd = new(compressed, level, leaveOpen: true, contentSize: payload, checksum: false))
+        {
+            zstd.Write(first);
+            zstd.Write(second);
+        }
+
+        byte[] unit = compressed.ToArray();
+        WriteFrame(unit, kind, Zstd, unit.Length - FrameLength, payload);
+        return unit;
+    }
+
+    private static void WriteFrame(byte[] unit, HeaderUnitKind kind, byte encoding, int length, int payload)
+    {
         unit[0] = (byte)kind;
         unit[1] = encoding;
         BinaryPrimitives.WriteInt32LittleEndian(unit.AsSpan(4), length);
-        BinaryPrimitives.WriteInt32LittleEndian(unit.AsSpan(8), payload.Length);
-        Array.Resize(ref unit, FrameLength + length);
-        return unit;
+        BinaryPrimitives.WriteInt32LittleEndian(unit.AsSpan(8), payload);
     }
 
     /// <summary>Reads the unit at the beginning of <paramref name="header"/>. The caller has checked the header's digest, so what is not known is newer, not damaged.</summary>
@@ -113,6 +139,9 @@ internal static class HeaderUnit
 
     /// <summary>Kind of the unit at the beginning of <paramref name="header"/>; 0 if there is none.</summary>
     public static HeaderUnitKind KindOf(ReadOnlySpan<byte> header) => header.IsEmpty ? 0 : (HeaderUnitKind)header[0];
+
+    /// <summary>Raw length of the unit at the beginning of bytes that this process has made itself.</summary>
+    public static int RawLengthOf(ReadOnlySpan<byte> units) => BinaryPrimitives.ReadInt32LittleEndian(units[8..]);
 
     /// <summary>Length of the unit at the beginning of bytes that this process has made itself.</summary>
     public static int LengthOf(ReadOnlySpan<byte> units) => FrameLength + BinaryPrimitives.ReadInt32LittleEndian(units[4..]);

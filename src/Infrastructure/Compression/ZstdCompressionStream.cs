@@ -4,7 +4,7 @@ using Starlight.Infrastructure.Compression.Native;
 namespace Starlight.Infrastructure.Compression;
 
 /// <summary>
-/// Writes everything into one zstd frame with a checksum, which Dispose ends. <see cref="Flush"/> makes everything written so far readable at a small cost in size.
+/// Writes everything into one zstd frame, which Dispose ends. <see cref="Flush"/> makes everything written so far readable at a small cost in size.
 /// The same writes at the same level with the same library give the same bytes.
 /// </summary>
 public sealed class ZstdCompressionStream : Stream
@@ -23,11 +23,12 @@ public sealed class ZstdCompressionStream : Stream
     /// <param name="level">See <see cref="ZstdCompressor"/>.</param>
     /// <param name="leaveOpen">Do not dispose <paramref name="inner"/>.</param>
     /// <param name="contentSize">Exact number of bytes to come if known: it is then written into the frame, and writing another number fails.</param>
-    public ZstdCompressionStream(Stream inner, int level, bool leaveOpen = false, long? contentSize = null)
+    /// <param name="checksum">Whether the frame ends in one.</param>
+    public ZstdCompressionStream(Stream inner, int level, bool leaveOpen = false, long? contentSize = null, bool checksum = true)
     {
         _inner = inner;
         _leaveOpen = leaveOpen;
-        ZstdCompressor.Configure(_context, level, checksum: true);
+        ZstdCompressor.Configure(_context, level, checksum);
         if (contentSize is { } size)
         {
             ZstdErrors.CheckCompression(NativeZstd.SetPledgedSize(_context, (ulong)size));

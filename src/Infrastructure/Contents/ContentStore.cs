@@ -93,17 +93,7 @@ public sealed class ContentStore : IContentStore, IDisposable
     /// <exception cref="FailureException">Unavailable <c>Contents.Missing</c>, DataCorrupt <c>Contents.Corrupt</c> (also from reads).</exception>
     public Stream OpenRead(ContentRef content)
     {
-        SafeFileHandle file;
-        try
-        {
-            file = File.OpenHandle(PathOf(content.Digest), FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete, content.Size > SmallContent ? FileOptions.SequentialScan : FileOptions.None);
-        }
-        catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
-        {
-            _inventory.Remove(content.Digest);
-            throw new FailureException(Missing(content.Digest), e);
-        }
-
+        SafeFileHandle file = OpenFile(content);
         if (content.Size > SmallContent)
         {
             return new StoredContentStream(this, content, new FileStream(file, FileAccess.Read, bufferSize: 0));
@@ -114,6 +104,10 @@ public sealed class ContentStore : IContentStore, IDisposable
             return new MemoryStream(ReadSmall(content, file), writable: false);
         }
     }
+
+    /// <summary>Opens a content's zstd frame as it is stored. Nothing is checked: that is for whoever decompresses it.</summary>
+    /// <exception cref="FailureException">Unavailable <c>Contents.Missing</c>.</exception>
+    public Stream OpenStored(ContentRef content) => new FileStream(OpenFile(content), FileAccess.Read, bufferSize: 0);
 
     public ReadOnlyMemory<byte>? Peek(Digest content, long offset, int maxLength)
     {
@@ -195,6 +189,19 @@ public sealed class ContentStore : IContentStore, IDisposable
     {
         _inventory.Remove(content);
         return new FailureException(new Error("Contents.Corrupt", $"the stored content {content} was damaged and has been removed: ask again, it is then read from the registry", ErrorKind.DataCorrupt), inner);
+    }
+
+    private SafeFileHandle OpenFile(ContentRef content)
+    {
+        try
+        {
+            return File.OpenHandle(PathOf(content.Digest), FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete, content.Size > SmallContent ? FileOptions.SequentialScan : FileOptions.None);
+        }
+        catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
+        {
+            _inventory.Remove(content.Digest);
+            throw new FailureException(Missing(content.Digest), e);
+        }
     }
 
     private byte[] ReadSmall(ContentRef content, SafeFileHandle file)

@@ -50,6 +50,10 @@ public sealed class ErofsWriter
             throw new ArgumentException("the root of a tree is a directory", nameof(root));
         }
 
+        // Exactly as many as there are names: lists that grow by doubling would take twice the memory of a large tree.
+        int names = CountNames(root);
+        _nodes.EnsureCapacity(names + 1);
+        _targets.EnsureCapacity(names);
         Dictionary<Inode, int> known = new(ReferenceEqualityComparer.Instance);
         Stack<int> directories = new();
         Add(root, parent: 0);
@@ -91,6 +95,26 @@ public sealed class ErofsWriter
                 }
             }
         }
+    }
+
+    private static int CountNames(Inode root)
+    {
+        int count = 0;
+        Stack<Inode> directories = new([root]);
+        while (directories.TryPop(out Inode? directory))
+        {
+            DirectoryEntries children = directory.Children ?? DirectoryEntries.Empty;
+            count += children.Count;
+            foreach (Inode child in children.Inodes)
+            {
+                if (child.Kind == FileKind.Directory)
+                {
+                    directories.Push(child);
+                }
+            }
+        }
+
+        return count;
     }
 
     private int Add(Inode inode, int parent)

@@ -39,9 +39,11 @@ public sealed class FilesystemImage
 
     private (IReadOnlyList<ContentRef> Contents, IReadOnlyList<ContentName> Names) ReadContents()
     {
-        List<ContentRef> contents = [];
-        List<ContentName> names = [];
-        Dictionary<Digest, long> sizes = new((int)Math.Min(_image.InodeCount, (ulong)_image.Bytes.Length / 256));
+        // An inode with content takes more bytes than this, whatever the image claims.
+        int expected = (int)Math.Min(_image.InodeCount, (ulong)_image.Bytes.Length / (ErofsFormat.CompactSize + ErofsXattrTable.OverlaySize));
+        List<ContentRef> contents = new(expected);
+        List<ContentName> names = new(expected);
+        Dictionary<Digest, long> sizes = new(expected);
         ErofsVisits visits = new(_image);
         Stack<(ErofsNameCursor Directory, PathHash Path)> parents = new();
         ErofsInode root = visits.ReadRoot();
@@ -54,6 +56,8 @@ public sealed class FilesystemImage
                 if (!parents.TryPop(out (ErofsNameCursor Directory, PathHash Path) parent))
                 {
                     visits.CheckComplete();
+                    contents.TrimExcess();
+                    names.TrimExcess();
                     return (contents.AsReadOnly(), names.AsReadOnly());
                 }
 

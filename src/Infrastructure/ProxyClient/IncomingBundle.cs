@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Net;
 using System.Net.Http.Headers;
 using Starlight.Application.Abstractions.Images;
@@ -14,7 +15,7 @@ namespace Starlight.Infrastructure.ProxyClient;
 /// One bundle over as many connections as it takes. A bundle is an immutable byte string named by its entity tag: after a cut the rest is asked for by range, and if
 /// the proxy no longer has that bundle (another version of it answers), the new one is read from its beginning, whose known contents cost only their bytes.
 /// What a patch needs may turn out to be damaged or gone on this worker: then the same images are asked for without patches, once and for all.
-/// Used by one task at a time; the counters may be read by any.
+/// Used by one task at a time, but for what says otherwise; the counters may be read by any.
 /// </summary>
 public sealed class IncomingBundle : IIncomingBundle
 {
@@ -30,12 +31,20 @@ public sealed class IncomingBundle : IIncomingBundle
     /// <summary>Patches are asked for.</summary>
     private bool _patches;
 
+    /// <summary>Of the images.</summary>
+    private readonly Digest[] _manifests;
+
+    /// <summary>From the request to the header's end.</summary>
+    private readonly TimeSpan _opened;
+
+    private long _receivedAt = Stopwatch.GetTimestamp();
     private long _received;
     private long _total;
 
     private IncomingBundle(
-        StarlightProxyClient client, ProxyProfile proxy, DeltaRequest request, IBundleBases? bases, IFilesystemImages filesystems, HttpResponseMessage response, BundleReader reader, Counter counter, bool patches)
+        StarlightProxyClient client, ProxyProfile proxy, DeltaRequest request, IBundleBases? bases, IFilesystemImages filesystems, HttpResponseMessage response, BundleReader reader, Counter counter, bool patches, TimeSpan opened)
     {
+        _opened = opened;
         _bases = bases;
         _patches = patches;
         _client = client;
@@ -48,6 +57,7 @@ public sealed class IncomingBundle : IIncomingBundle
         Proxy = proxy;
         Request = request;
         Images = reader.Images;
+        _manifests = [.. Images.Select(i => Digest.Of(i.Manifest.Span))];
         List<IReadOnlyList<ContentRef>> imageContents = [];
         Contents = Bind(reader, imageContents);
         ImageContents = imageContents;
@@ -66,6 +76,15 @@ public sealed class IncomingBundle : IIncomingBundle
     public long ReceivedBytes => Interlocked.Read(ref _received);
 
     public long TotalBytes => Interlocked.Read(ref _total);
+
+    /// <summary>Raw bytes of contents before the place where the stream is.</summary>
+    internal long ContentPosition => Volatile.Read(ref _reader).ContentPosition;
+
+    /// <summary>How long nothing of the stream has come.</summary>
+    internal TimeSpan Silence => Stopwatch.GetElapsedTime(Volatile.Read(ref _receivedAt));
+
+    /// <summary>The shortest time in which this proxy answers.</summary>
+    internal TimeSpan RoundTrip => _client.LineTo(Proxy).RoundTrip is { Ticks: > 0 } known ? known : _opened;
 
     internal static async Task<IncomingBundle> OpenAsync(
         StarlightProxyClient client, ProxyProfile proxy, DeltaRequest request, IBundleBases? bases, IFilesystemImages filesystems, CancellationToken cancellationToken)
@@ -95,6 +114,10 @@ public sealed class IncomingBundle : IIncomingBundle
         }
     }
 
+    /// <summary>Gets one content of these images beside the stream. May be called by any task.</summary>
+    internal Task FetchAsync(ContentRef content, Action<ReadOnlyMemory<byte>> write, CancellationToken cancellationToken) =>
+        _client.FetchContentAsync(Proxy, Request, _manifests, content, write, cancellationToken);
+
     /// <summary>Asks for the rest on a new connection.</summary>
     /// <returns>True if the sink goes on where it was; false if contents start again at a content's beginning, and the sink has to drop a half-written one.</returns>
     internal async Task<bool> ReconnectAsync(CancellationToken cancellationToken)
@@ -121,12 +144,13 @@ public sealed class IncomingBundle : IIncomingBundle
     private static async Task<IncomingBundle> OpenAsync(
         StarlightProxyClient client, ProxyProfile proxy, DeltaRequest request, IBundleBases? bases, IFilesystemImages filesystems, bool patches, CancellationToken cancellationToken)
     {
+        long started = Stopwatch.GetTimestamp();
         HttpResponseMessage response = await client.GetDeltaAsync(proxy, request, patches, cancellationToken);
         try
         {
             Counter counter = new();
             BundleReader reader = await BundleReader.OpenAsync(await BodyAsync(proxy, response, counter, cancellationToken), bases, cancellationToken);
-            return new IncomingBundle(client, proxy, request, bases, filesystems, response, reader, counter, patches);
+            return new IncomingBundle(client, proxy, request, bases, filesystems, response, reader, counter, patches, Stopwatch.GetElapsedTime(started));
         }
         catch
         {
@@ -212,6 +236,7 @@ public sealed class IncomingBundle : IIncomingBundle
             else
             {
                 Interlocked.Add(ref Owner._received, count);
+                Volatile.Write(ref Owner._receivedAt, Stopwatch.GetTimestamp());
             }
         }
     }

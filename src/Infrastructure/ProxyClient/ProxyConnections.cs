@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using System.Net;
 using System.Net.Security;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
@@ -22,10 +21,8 @@ internal sealed record CertificateRefusal(CertificateFault Reason, string Detail
 /// The connections to proxies, a pool for each set of certificate authorities to trust. A changed file of authorities counts from the next request on; answers
 /// under way keep their connection. Safe for concurrent use.
 /// </summary>
-internal sealed class ProxyConnections : IDisposable
+internal sealed class ProxyConnections(TimeProvider time) : IDisposable
 {
-    private static readonly TimeSpan ConnectTimeout = TimeSpan.FromSeconds(15);
-
     private readonly ConcurrentDictionary<(string File, DateTime Changed), Lazy<Pool>> _pools = new();
 
     public Pool For(ProxyProfile proxy)
@@ -38,7 +35,7 @@ internal sealed class ProxyConnections : IDisposable
         }
 
         DateTime changed = file.Length == 0 ? default : File.GetLastWriteTimeUtc(file);
-        Lazy<Pool> pool = _pools.GetOrAdd((file, changed), _ => new Lazy<Pool>(() => new Pool(file.Length == 0 ? null : Read(proxy))));
+        Lazy<Pool> pool = _pools.GetOrAdd((file, changed), _ => new Lazy<Pool>(() => new Pool(file.Length == 0 ? null : Read(proxy), time)));
         try
         {
             return pool.Value;
@@ -55,7 +52,7 @@ internal sealed class ProxyConnections : IDisposable
     {
         foreach (Lazy<Pool> pool in _pools.Values.Where(p => p.IsValueCreated))
         {
-            pool.Value.Http.Dispose();
+            pool.Value.Dispose();
         }
     }
 
@@ -74,13 +71,18 @@ internal sealed class ProxyConnections : IDisposable
         return authorities.Count > 0 ? authorities : throw ProxyErrors.AuthorityUnusable(proxy, "there is no certificate in it", cause: null);
     }
 
-    internal sealed class Pool
+    internal sealed class Pool : IDisposable
     {
+        private readonly ConcurrentDictionary<string, ProxyLine> _lines = new(StringComparer.OrdinalIgnoreCase);
+        private readonly SslClientAuthenticationOptions _tls;
+        private readonly TimeProvider _time;
+
         /// <summary>By host, why its certificate was last refused: the handshake's own exception does not say.</summary>
         private readonly ConcurrentDictionary<string, CertificateRefusal> _refusals = new(StringComparer.OrdinalIgnoreCase);
 
         /// <param name="authorities">Null: those that the machine trusts.</param>
-        public Pool(X509Certificate2Collection? authorities)
+        /// <param name="time">Clock of the connections' quiet.</param>
+        public Pool(X509Certificate2Collection? authorities, TimeProvider time)
         {
             SslClientAuthenticationOptions tls = new() { RemoteCertificateValidationCallback = Accept };
             if (authorities is not null)
@@ -89,21 +91,20 @@ internal sealed class ProxyConnections : IDisposable
                 tls.CertificateChainPolicy.CustomTrustStore.AddRange(authorities);
             }
 
-            Http = new HttpClient(new SocketsHttpHandler
-            {
-                ConnectTimeout = ConnectTimeout,
-                PooledConnectionIdleTimeout = TimeSpan.FromHours(1),
-                AllowAutoRedirect = false, // credentials stay with the host they were configured for
-                AutomaticDecompression = DecompressionMethods.None,
-                UseCookies = false,
-                SslOptions = tls,
-            })
-            {
-                Timeout = Timeout.InfiniteTimeSpan,
-            };
+            _tls = tls;
+            _time = time;
         }
 
-        public HttpClient Http { get; }
+        /// <summary>The connections to the proxy there; profiles of one proxy share them.</summary>
+        public ProxyLine LineTo(Uri endpoint) => _lines.GetOrAdd(endpoint.GetLeftPart(UriPartial.Authority), _ => new ProxyLine(_tls, _time));
+
+        public void Dispose()
+        {
+            foreach (ProxyLine line in _lines.Values)
+            {
+                line.Dispose();
+            }
+        }
 
         public CertificateRefusal? RefusalOf(string host) => _refusals.GetValueOrDefault(host);
 

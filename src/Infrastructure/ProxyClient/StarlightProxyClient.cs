@@ -16,7 +16,7 @@ using Starlight.Infrastructure.Bundles;
 namespace Starlight.Infrastructure.ProxyClient;
 
 /// <summary>
-/// HTTP client of starlight-proxy. Connections are HTTP/1.1, kept open and reused: a connection that has carried data starts fast (design page, "Round trips and ramp-up"),
+/// HTTP client of starlight-proxy. Connections are HTTP/1.1, kept open and reused: a connection that has carried data starts fast (docs/operations.md, "Long lines"),
 /// and a body on a connection of its own has no second flow-control window to wait for. Safe for concurrent use.
 /// </summary>
 public sealed partial class StarlightProxyClient : IProxyClient, IDisposable
@@ -38,7 +38,7 @@ public sealed partial class StarlightProxyClient : IProxyClient, IDisposable
     /// <summary>"Retry-After: 0" and a date that has passed must not make a worker ask without end and without pause.</summary>
     private static readonly TimeSpan ShortestPause = TimeSpan.FromSeconds(1);
 
-    private readonly ProxyConnections _connections = new();
+    private readonly ProxyConnections _connections;
     private readonly IFilesystemImages? _filesystems;
     private readonly Func<IBundleBases?> _bases;
     private readonly TimeProvider _time;
@@ -51,6 +51,7 @@ public sealed partial class StarlightProxyClient : IProxyClient, IDisposable
         _filesystems = filesystems;
         _bases = bases ?? (static () => null);
         _time = time ?? TimeProvider.System;
+        _connections = new ProxyConnections(_time);
     }
 
     /// <summary>How this worker is called in the proxy's logs (<see cref="WorkerName"/>); null to be nameless.</summary>
@@ -207,7 +208,7 @@ public sealed partial class StarlightProxyClient : IProxyClient, IDisposable
     }
 
     /// <summary>Sends, and sends again when a proxy that has too much to do (429, 503) says when; RFC 9110 section 10.2.3. The timeout is that of all attempts and pauses together.</summary>
-    private async Task<HttpResponseMessage> SendAsync(ProxyProfile proxy, Func<HttpRequestMessage> make, TimeSpan timeout, CancellationToken cancellationToken)
+    private async Task<HttpResponseMessage> SendAsync(ProxyProfile proxy, Func<HttpRequestMessage> make, TimeSpan timeout, CancellationToken cancellationToken, ProxyLane? lane = null)
     {
         long started = _time.GetTimestamp();
         bool isEndless = timeout < TimeSpan.Zero;
@@ -217,7 +218,7 @@ public sealed partial class StarlightProxyClient : IProxyClient, IDisposable
             HttpResponseMessage response;
             using (HttpRequestMessage request = make())
             {
-                response = await SendOnceAsync(proxy, request, isEndless ? timeout : Left(), cancellationToken);
+                response = await SendOnceAsync(proxy, request, isEndless ? timeout : Left(), lane, cancellationToken);
             }
 
             // Many workers were told the same: they must not all come back in one moment.
@@ -242,14 +243,24 @@ public sealed partial class StarlightProxyClient : IProxyClient, IDisposable
         return pause < ShortestPause ? ShortestPause : pause;
     }
 
-    private async Task<HttpResponseMessage> SendOnceAsync(ProxyProfile proxy, HttpRequestMessage request, TimeSpan timeout, CancellationToken cancellationToken)
+    /// <param name="proxy">Whom to ask.</param>
+    /// <param name="request">Used once.</param>
+    /// <param name="timeout">Until the answer begins.</param>
+    /// <param name="own">The caller's connection; null to use the best there is, which the answer gives back.</param>
+    /// <param name="cancellationToken">Stops waiting.</param>
+    private async Task<HttpResponseMessage> SendOnceAsync(ProxyProfile proxy, HttpRequestMessage request, TimeSpan timeout, ProxyLane? own, CancellationToken cancellationToken)
     {
         using CancellationTokenSource patience = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         patience.CancelAfter(timeout);
         ProxyConnections.Pool pool = _connections.For(proxy);
+        ProxyLine line = pool.LineTo(proxy.Endpoint);
+        ProxyLane lane = own ?? await line.TakeAsync(cancellationToken);
+        bool answered = false;
         try
         {
-            return await pool.Http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, patience.Token);
+            HttpResponseMessage response = await lane.Http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, patience.Token);
+            answered = true;
+            return own is null ? new LaneResponse(response, line, lane) : response;
         }
         catch (HttpRequestException e)
         {
@@ -265,6 +276,13 @@ public sealed partial class StarlightProxyClient : IProxyClient, IDisposable
         {
             // A connection that is reset just as it is made comes out of HttpClient (10.0) bare: it looks up the peer's address and finds none.
             throw ProxyErrors.Unreachable(proxy, e);
+        }
+        finally
+        {
+            if (!answered && own is null)
+            {
+                line.Return(lane);
+            }
         }
     }
 

@@ -8,10 +8,13 @@ namespace Starlight.Infrastructure.WorkerImages;
 /// Where the bundle reader puts contents: the object store verifies each, then the board releases whoever waits for it. One task at a time;
 /// <see cref="Done"/> may be read by any.
 /// </summary>
-internal sealed class ContentSink(ObjectStore objects, ArrivalBoard board) : IBundleContentSink, IDisposable
+internal sealed class ContentSink(ObjectStore objects, ArrivalBoard board, StreamPace pace) : IBundleContentSink, IDisposable
 {
     private readonly HashSet<Digest> _stored = [];
     private ContentRef _current;
+
+    /// <summary>The current content is here already: somebody could not wait for it.</summary>
+    private bool _present;
     private ObjectWriter? _writer;
     private int _done;
 
@@ -20,6 +23,7 @@ internal sealed class ContentSink(ObjectStore objects, ArrivalBoard board) : IBu
 
     public ValueTask PutAsync(ContentRef content, ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken)
     {
+        pace.Count(bytes.Length);
         objects.Put(content.Digest, bytes.Span);
         Arrived(content);
         return ValueTask.CompletedTask;
@@ -29,21 +33,31 @@ internal sealed class ContentSink(ObjectStore objects, ArrivalBoard board) : IBu
     {
         DropUnfinished();
         _current = content;
-        _writer = objects.BeginWrite(content.Size);
+        _present = objects.Contains(content.Digest);
+        _writer = _present ? null : objects.BeginWrite(content.Size);
         return ValueTask.CompletedTask;
     }
 
     public ValueTask WriteAsync(ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken)
     {
-        _writer!.Write(bytes.Span);
+        pace.Count(bytes.Length);
+        if (!_present)
+        {
+            _writer!.Write(bytes.Span);
+        }
+
         return ValueTask.CompletedTask;
     }
 
     public ValueTask CompleteAsync(CancellationToken cancellationToken)
     {
-        ObjectWriter writer = _writer!;
-        _writer = null;
-        writer.Commit(_current.Digest);
+        if (!_present)
+        {
+            ObjectWriter writer = _writer!;
+            _writer = null;
+            writer.Commit(_current.Digest);
+        }
+
         Arrived(_current);
         return ValueTask.CompletedTask;
     }

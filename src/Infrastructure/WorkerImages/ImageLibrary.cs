@@ -59,6 +59,7 @@ public sealed partial class ImageLibrary : IWorkerImages, IAsyncDisposable
         _filesystems = filesystems;
         _time = time;
         _logger = logger;
+        _board.Wanted += content => ThreadPool.UnsafeQueueUserWorkItem(static wanted => wanted.Library.Want(wanted.Content), (Library: this, Content: content), preferLocal: false);
         Load();
     }
 
@@ -154,6 +155,18 @@ public sealed partial class ImageLibrary : IWorkerImages, IAsyncDisposable
             bool isHere = _trees.TryGetValue(chainId, out WorkerTree? tree) && (chain.Layers is null || tree.Complete || tree.Reception is not null || tree.Resuming is not null);
             return isHere ? null : SourceOf(chain);
         }
+    }
+
+    /// <summary>Somebody opens a file whose content is on its way.</summary>
+    private void Want(Digest content)
+    {
+        ImageReception[] running;
+        lock (_lock)
+        {
+            running = [.. _trees.Values.Select(t => t.Reception).OfType<ImageReception>().Distinct()];
+        }
+
+        _ = running.Any(r => r.Want(content));
     }
 
     private static ChainSource SourceOf(ChainRecord chain) => new(

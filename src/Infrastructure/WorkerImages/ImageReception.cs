@@ -14,6 +14,7 @@ namespace Starlight.Infrastructure.WorkerImages;
 /// <item>a cut connection is taken up again at the block where it broke, with growing pauses, for as long as it takes: an edge link may be down for hours, and the
 /// waiting opens can be killed meanwhile;</item>
 /// <item>bytes that arrive damaged are asked for again; if they stay damaged the missing contents fail for good, and waiting opens get EIO;</item>
+/// <item>what somebody waits for and is far back comes beside the stream;</item>
 /// <item>when everything is in, the store is synced before the trees are called complete.</item>
 /// </list>
 /// </summary>
@@ -34,6 +35,7 @@ internal sealed class ImageReception
     private readonly CancellationTokenSource _stop = new();
     private readonly TaskCompletionSource<Result> _completion = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly ContentSink _sink;
+    private readonly QueueJumper _jumper;
     private volatile bool _building;
     private Task? _running; // under a lock on _stop until set
     private readonly Dictionary<ReceptionShare, HashSet<string>> _shares = []; // with the names claimed; guards itself
@@ -63,7 +65,9 @@ internal sealed class ImageReception
         _finished = finished;
         _time = time;
         _logger = logger;
-        _sink = new ContentSink(objects, board);
+        StreamPace pace = new(time);
+        _sink = new ContentSink(objects, board, pace);
+        _jumper = new QueueJumper(bundle, objects, board, pace, time, logger);
     }
 
     public IReadOnlyList<WorkerTree> Trees { get; }
@@ -94,6 +98,9 @@ internal sealed class ImageReception
             _running ??= Task.Run(RunAsync);
         }
     }
+
+    /// <summary>Somebody waits for a content. False if it does not come with this reception.</summary>
+    public bool Want(Digest content) => _jumper.Want(content);
 
     /// <summary>Ends the reception and waits until it has ended; one that never started ends like one that was cut off at once.</summary>
     /// <param name="goesOn">The daemon stops and the next one takes the reception up. Otherwise whoever waits for its contents is told, unless another reception has promised them too.</param>
@@ -170,6 +177,7 @@ internal sealed class ImageReception
         }
         finally
         {
+            await _jumper.DisposeAsync();
             await _bundle.DisposeAsync();
             _sink.Dispose();
         }

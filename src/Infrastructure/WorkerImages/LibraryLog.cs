@@ -51,4 +51,10 @@ internal static partial class LibraryLog
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "{File} cannot be built upon: {Reason}")]
     public static partial void BaseUnusable(ILogger logger, string file, string reason);
+
+    [LoggerMessage(Level = LogLevel.Debug, Message = "fetched {Content} of {Size} bytes before its turn")]
+    public static partial void Jumped(ILogger logger, string content, long size);
+
+    [LoggerMessage(Level = LogLevel.Debug, Message = "{Content} has to wait for its turn: {Reason}")]
+    public static partial void NotJumped(ILogger logger, string content, string reason);
 }

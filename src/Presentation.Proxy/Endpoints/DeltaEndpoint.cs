@@ -10,7 +10,6 @@ using Microsoft.Net.Http.Headers;
 using Starlight.Application.Delta;
 using Starlight.Application.Preparation;
 using Starlight.Application.Telemetry;
-using Starlight.Domain.Images;
 using Starlight.Domain.References;
 using Starlight.Domain.SharedKernel;
 using Starlight.Infrastructure.Contents;
@@ -121,43 +120,12 @@ internal sealed class DeltaEndpoint(IMediator mediator, RegistryNames registries
 
     private Result<GetDeltaQuery> Parse(HttpRequest request, Account account)
     {
-        Result<IReadOnlyList<ImageReference>> to = References(request, "to");
-        Result<IReadOnlyList<ImageReference>> from = References(request, "from");
-        Result<Platform> platform = request.Query["platform"] is [{ Length: > 0 } name]
-            ? Platform.Parse(name)
-            : new Error("Request.PlatformMissing", "name the worker's platform with one parameter 'platform', e.g. platform=linux/amd64", ErrorKind.InvalidInput);
+        Result<ImageParameters> images = ImageParameters.Read(request, registries, account);
+        Result<IReadOnlyList<ImageReference>> from = ImageParameters.References(request, "from", registries);
         bool patch = request.Query["patch"] is [{ } wish] && wish.Equals("true", StringComparison.OrdinalIgnoreCase);
-        Result<int?> layers = request.Query["layers"] switch
-        {
-            [] => Result<int?>.Success(null),
-            [{ } text] when int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int count) => Result<int?>.Success(count),
-            var other => new Error("Delta.LayersOutOfRange", $"'{other}' is not a number of layers", ErrorKind.InvalidInput),
-        };
-        if ((to.Error ?? from.Error ?? platform.Error ?? layers.Error) is { } error)
-        {
-            return error;
-        }
-
-        return to.Value.FirstOrDefault(reference => !account.Images.Includes(reference.Name)) is { } denied
-            ? AccessErrors.ImageDenied(account, denied)
-            : new GetDeltaQuery(to.Value, platform.Value, from.Value, layers.Value, patch) { Readable = account.Images };
-    }
-
-    private Result<IReadOnlyList<ImageReference>> References(HttpRequest request, string parameter)
-    {
-        List<ImageReference> references = [];
-        foreach (string text in QueryLists.Read(request.Query[parameter]))
-        {
-            Result<ImageReference> reference = registries.Parse(text);
-            if (!reference.IsSuccess)
-            {
-                return reference.Error;
-            }
-
-            references.Add(reference.Value);
-        }
-
-        return references;
+        return (images.Error ?? from.Error) is { } error
+            ? error
+            : new GetDeltaQuery(images.Value.To, images.Value.Platform, from.Value, images.Value.Layers, patch) { Readable = account.Images };
     }
 
     private async Task SendAsync(HttpContext context, string identity, EntityTagHeaderValue tag, CachedBundle bundle)
@@ -169,15 +137,27 @@ internal sealed class DeltaEndpoint(IMediator mediator, RegistryNames registries
                 await bundle.WaitCompleteAsync(context.RequestAborted);
             }
 
-            if (bundle.Length is not null)
+            long offset = 0;
+            long? count = null;
+            if (bundle.Length is { } length)
             {
-                await TypedResults.Stream(bundle.OpenSeekable(), MediaType, entityTag: tag, enableRangeProcessing: true).ExecuteAsync(context);
-                ProxyTelemetry.SentBytes.Add(context.Response.ContentLength ?? 0);
-                return;
+                // Known for a finished bundle: then the client can tell by itself whether it has all.
+                RequestedPart part = RequestedPart.Of(context.Request, tag, length);
+                context.Response.StatusCode = part.Status;
+                context.Response.ContentLength = part.Length;
+                context.Response.Headers.ContentRange = part.Status switch
+                {
+                    StatusCodes.Status206PartialContent => new ContentRangeHeaderValue(part.Offset, part.Offset + part.Length - 1, length).ToString(),
+                    StatusCodes.Status416RangeNotSatisfiable => new ContentRangeHeaderValue(length).ToString(),
+                    _ => default(string),
+                };
+                (offset, count) = (part.Offset, part.Length);
             }
 
-            await bundle.CopyToAsync(context.Response.BodyWriter, offset: 0, context.RequestAborted);
-            ProxyTelemetry.SentBytes.Add(await bundle.WaitCompleteAsync(context.RequestAborted));
+            // The head goes out first, so that nothing waits in between when a file follows it.
+            await context.Response.StartAsync(context.RequestAborted);
+            IFileSender? sender = bundle.Length is null ? null : context.Features.Get<IFileSender>();
+            ProxyTelemetry.SentBytes.Add(await bundle.CopyToAsync(context.Response.BodyWriter, sender, offset, count, context.RequestAborted));
         }
         catch (IOException e) when (!context.RequestAborted.IsCancellationRequested)
         {

@@ -59,7 +59,7 @@ internal sealed class BundlePreparation(
             }
 
             DeltaBundle delta = planned.Value;
-            if (await bundles.PrepareAsync(delta.Identity, (output, isWanted, token) => source.WriteAsync(output, delta, Pace(isWanted), token), delta.Manifests, cancellationToken))
+            if (await bundles.PrepareAsync(delta.Identity, (output, isWanted, token) => source.WriteAheadAsync(output, delta, Pace(isWanted), token), delta.Manifests, cancellationToken))
             {
                 ProxyTelemetry.PreparedBundles.Add(1);
                 ProxyLog.Prepared(logger, delta.Identity, image.ToString(), string.Join(", ", query.From), Stopwatch.GetElapsedTime(started).TotalSeconds);

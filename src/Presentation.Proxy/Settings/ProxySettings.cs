@@ -71,6 +71,9 @@ internal sealed record ProxySettings
     /// <summary>Running answers get so long to finish when the proxy is told to stop; clients resume what was cut off.</summary>
     public TimeSpan ShutdownTimeout { get; init; } = TimeSpan.FromSeconds(DefaultShutdownSeconds);
 
+    /// <summary>What the kernel sends answers with; see <see cref="Transport.CongestionControl"/>.</summary>
+    public string CongestionControl { get; init; } = Transport.CongestionControl.Default;
+
     /// <summary>Null: webhooks are refused.</summary>
     public ScannerSettings? Scanner { get; init; }
 

@@ -38,6 +38,7 @@ internal sealed record SettingsFile
         ["registry_logins"] = static (file, value) => file with { RegistryLogins = [.. List(value).Select(Text)] },
         ["log_format"] = static (file, value) => file with { LogFormat = Text(value) },
         ["shutdown_timeout"] = static (file, value) => file with { ShutdownTimeout = Number(value) },
+        ["congestion_control"] = static (file, value) => file with { CongestionControl = Text(value) },
         ["scanner"] = static (file, value) => file with { Scanner = ScannerSettings.Parse(value) },
 
         // Of earlier versions: the cache it timed has no successor that ages.
@@ -87,6 +88,8 @@ internal sealed record SettingsFile
 
     /// <summary>Seconds.</summary>
     public int? ShutdownTimeout { get; private init; }
+
+    public string? CongestionControl { get; private init; }
 
     public ScannerSettings? Scanner { get; private init; }
 

@@ -5,6 +5,7 @@ using Starlight.Domain.References;
 using Starlight.Domain.SharedKernel;
 using Starlight.Infrastructure.Registry;
 using Starlight.Presentation.Proxy.Access;
+using Starlight.Presentation.Proxy.Transport;
 
 namespace Starlight.Presentation.Proxy.Settings;
 
@@ -74,6 +75,7 @@ internal static class SettingsSources
             LogFormat = Format(flags.LogFormat ?? Variable("LOG_FORMAT") ?? file.LogFormat),
             ExportsTraces = (Variable("OTEL_EXPORTER_OTLP_ENDPOINT") ?? Variable("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")) is not null,
             ShutdownTimeout = TimeSpan.FromSeconds(AtLeast(0, "shutdown_timeout", file.ShutdownTimeout ?? ProxySettings.DefaultShutdownSeconds)),
+            CongestionControl = CongestionControlName(Variable("STARLIGHT_CONGESTION_CONTROL") ?? file.CongestionControl ?? CongestionControl.Default),
             Scanner = file.Scanner?.Checked(Variable("STARLIGHT_SCANNER_SECRET"), IsLoopback(host)),
             Notes = file.HasCacheTimeout ? ["cache_timeout in the configuration file has no effect any more: remove it"] : [],
         };
@@ -133,6 +135,10 @@ internal static class SettingsSources
         "json" => LogFormat.Json,
         _ => throw Invalid($"'{text}' is not a log format: write text or json"),
     };
+
+    private static string CongestionControlName(string name) => CongestionControl.IsName(name)
+        ? name
+        : throw Invalid($"'{name}' is not the name of a congestion control: write one of net.ipv4.tcp_available_congestion_control, or {CongestionControl.System} for the kernel's default");
 
     private static int AtLeast(int least, string key, int value) => value >= least ? value : throw Invalid($"'{key}' must be at least {least}, not {value}");
 

@@ -14,7 +14,7 @@ internal sealed class PriorKnowledgeEndPoint : EndPoint
 /// <summary>
 /// Lets one plain-text port speak HTTP/1.1 and HTTP/2 with prior knowledge (RFC 9113 section 3.3). Kestrel, without TLS, serves only HTTP/1.1 where both are
 /// allowed (dotnet/aspnetcore#56984). So each accepted connection is looked at: those that begin with the HTTP/2 preface are handed to a second Kestrel
-/// endpoint that speaks only HTTP/2, all others to the first. Nothing is consumed.
+/// endpoint that speaks only HTTP/2, all others, which can then send files, to the first. Nothing is consumed.
 /// </summary>
 internal sealed class Http2PriorKnowledge(IConnectionListenerFactory sockets) : IConnectionListenerFactory
 {
@@ -81,7 +81,13 @@ internal sealed class Http2PriorKnowledge(IConnectionListenerFactory sockets) : 
             try
             {
                 using CancellationTokenSource timeout = new(FirstByteTimeout);
-                ChannelWriter<ConnectionContext> target = await BeginsWithPrefaceAsync(connection, timeout.Token) ? _http2 : _http1.Writer;
+                bool isHttp2 = await BeginsWithPrefaceAsync(connection, timeout.Token);
+                if (!isHttp2)
+                {
+                    FileSendingOutput.Attach(connection);
+                }
+
+                ChannelWriter<ConnectionContext> target = isHttp2 ? _http2 : _http1.Writer;
                 if (!target.TryWrite(connection))
                 {
                     await connection.DisposeAsync();

@@ -1,7 +1,9 @@
 using System.CommandLine;
+using System.Globalization;
 using Starlight.Domain.Proxies;
 using Starlight.Domain.SharedKernel;
 using Starlight.Infrastructure.Mounts;
+using Starlight.Infrastructure.ProxyClient;
 
 namespace Starlight.Presentation.Worker.Configuration;
 
@@ -25,12 +27,13 @@ internal sealed class DaemonArguments
     private readonly Option<string[]> _proxy = new("--proxy", "-p") { Description = "name,protocol,address[,user,password]; may be repeated; never written to the configuration", AllowMultipleArgumentsPerToken = false };
 
     private readonly Option<string> _proxyCa = new("--proxy-ca") { Description = "PEM file of the certificate authorities of https proxies whose profile names none [env STARLIGHT_PROXY_CA; default: those that the machine trusts]" };
+    private readonly Option<string> _proxyConnections = new("--proxy-connections") { Description = "connections to the default proxy that are kept open and warm, so that a pull over a long line begins at full speed; 0 for none [env STARLIGHT_PROXY_CONNECTIONS; default 3]" };
 
     public RootCommand Build(Func<DaemonSettings, DaemonConfigFile, CancellationToken, Task<int>> run)
     {
         RootCommand root = new("Starlight's worker daemon: containerd snapshotter, object store and pulls.")
         {
-            _config, _logLevel, _metadata, _socket, _daemon, _containerd, _namespace, _defaultProxy, _fsRoot, _id, _mountMode, _erofs, _earlyStart, _reportStalls, _proxy, _proxyCa,
+            _config, _logLevel, _metadata, _socket, _daemon, _containerd, _namespace, _defaultProxy, _fsRoot, _id, _mountMode, _erofs, _earlyStart, _reportStalls, _proxy, _proxyCa, _proxyConnections,
         };
         root.SetAction(async (parse, cancellationToken) =>
         {
@@ -71,16 +74,13 @@ internal sealed class DaemonArguments
             DefaultNamespace = parse.GetValue(_namespace) ?? file.DefaultNamespace ?? "default",
             FsRoot = fsRoot,
             ReportStalls = OnOff(parse.GetValue(_reportStalls) ?? Environment.GetEnvironmentVariable("STARLIGHT_REPORT_STALLS")) ?? file.ReportStalls ?? true,
+            ProxyConnections = ParseConnections(parse.GetValue(_proxyConnections) ?? Environment.GetEnvironmentVariable("STARLIGHT_PROXY_CONNECTIONS") ?? file.ProxyConnections?.ToString(CultureInfo.InvariantCulture)) ?? WarmConnections.DefaultCount,
             Mounts = MountPreferences.Parse(
                 parse.GetValue(_mountMode) ?? Environment.GetEnvironmentVariable("STARLIGHT_MOUNT_MODE") ?? file.MountMode,
                 parse.GetValue(_erofs) ?? Environment.GetEnvironmentVariable("STARLIGHT_EROFS") ?? file.Erofs,
                 parse.GetValue(_earlyStart) ?? Environment.GetEnvironmentVariable("STARLIGHT_EARLY_START") ?? file.EarlyStart).Value,
         }, config);
     }
-
-    private static string ParseId(string text) => WorkerName.IsAcceptable(text)
-        ? text
-        : throw new FailureException(new Error("Config.Id", $"'{text}' cannot be this worker's name: use up to {WorkerName.MaxLength} printable ASCII characters without spaces and quotes", ErrorKind.InvalidInput));
 
     private static bool? OnOff(string? text) => text switch
     {
@@ -89,6 +89,16 @@ internal sealed class DaemonArguments
         "off" => false,
         _ => throw new FailureException(new Error("Config.Malformed", $"report_stalls '{text}': write on or off", ErrorKind.InvalidInput)),
     };
+
+    private static string ParseId(string text) => WorkerName.IsAcceptable(text)
+        ? text
+        : throw new FailureException(new Error("Config.Id", $"'{text}' cannot be this worker's name: use up to {WorkerName.MaxLength} printable ASCII characters without spaces and quotes", ErrorKind.InvalidInput));
+
+    private static int? ParseConnections(string? text) => string.IsNullOrEmpty(text)
+        ? null
+        : int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int count) && count <= WarmConnections.MaxCount
+            ? count
+            : throw new FailureException(new Error("Config.Malformed", $"'{text}' is not a number of connections to keep: write 0 to {WarmConnections.MaxCount}", ErrorKind.InvalidInput));
 
     /// <summary><c>name,protocol,address[,user[,password]]</c>: the password is all the rest, so it may hold commas.</summary>
     internal static ProxyProfile ParseProxy(string text)

@@ -57,6 +57,9 @@ internal sealed record DaemonFile
     [JsonPropertyName("proxy_ca")]
     public string? ProxyCa { get; init; }
 
+    [JsonPropertyName("proxy_connections")]
+    public int? ProxyConnections { get; init; }
+
     [JsonPropertyName("configs")]
     public Dictionary<string, ProxyEntry>? Configs { get; init; }
 
@@ -125,6 +128,9 @@ internal sealed record DaemonSettings
 
     /// <summary>Containers that wait for their image are traced, and what they open is reported.</summary>
     public required bool ReportStalls { get; init; }
+
+    /// <summary>Connections to the default proxy that are kept warm; 0 for none.</summary>
+    public required int ProxyConnections { get; init; }
 
     /// <summary>How containers are to be mounted.</summary>
     public required MountPreferences Mounts { get; init; }

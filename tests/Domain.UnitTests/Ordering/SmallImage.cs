@@ -44,7 +44,9 @@ internal sealed class SmallImage
     public ContentOrder Order(string[] entrypoint, string[]? command = null, string[]? environment = null, string workingDirectory = "", Func<string, bool>? canPeek = null)
     {
         ImageConfig config = new(ReadOnlyMemory<byte>.Empty, new Platform("linux", "amd64"), [], entrypoint, command ?? [], environment ?? [], workingDirectory);
-        return ContentOrder.ForImage(Tree, config, (digest, offset, length) =>
+        FileTree tree = Tree;
+        ContentRef[] contents = [.. tree.Walk().Where(e => e.Inode is { Kind: FileKind.Regular, Size: > 0 }).Select(e => new ContentRef(e.Inode.Content, e.Inode.Size)).DistinctBy(c => c.Digest)];
+        return ContentOrder.ForImage(tree, contents, config, (digest, offset, length) =>
         {
             byte[] content = _contents[digest];
             if (canPeek?.Invoke(_paths[digest]) == false)

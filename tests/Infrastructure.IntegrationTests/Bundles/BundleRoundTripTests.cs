@@ -100,6 +100,24 @@ public sealed class BundleRoundTripTests
         reader.IsComplete.ShouldBeTrue();
     }
 
+    /// <summary>Above 40 MiB the unit is compressed as a stream: another way to the same format.</summary>
+    [Fact]
+    public void Encode_WhenFilesystemImageIsLarge_DecodesToTheSame()
+    {
+        byte[] filesystem = new byte[(40 << 20) + 4096];
+        new Random(5).NextBytes(filesystem.AsSpan(filesystem.Length / 2, 3 << 20));
+        BundleImage image = SampleBundle.Small().Images[0] with { FilesystemImage = filesystem, FilesystemDigest = Digest.Of(filesystem) };
+
+        byte[] unit = ImageUnit.Encode(image);
+        BundleImage decoded = ImageUnit.Decode(unit);
+
+        unit.Length.ShouldBeInRange(3 << 20, 4 << 20);
+        decoded.FilesystemImage.Span.SequenceEqual(filesystem).ShouldBeTrue();
+        decoded.Manifest.Span.SequenceEqual(image.Manifest.Span).ShouldBeTrue();
+        (decoded.Reference, decoded.FilesystemDigest).ShouldBe((image.Reference, image.FilesystemDigest));
+        ImageUnit.Encode(image).ShouldBe(unit);
+    }
+
     [Theory]
     [InlineData("short")]
     [InlineData("long")]

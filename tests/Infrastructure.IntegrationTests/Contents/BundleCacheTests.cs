@@ -29,7 +29,7 @@ public sealed class BundleCacheTests : IDisposable
 
         CachedBundle[] bundles = [.. Enumerable.Range(0, 5).Select(_ => cache.OpenOrBuild("a", BuildAsync))];
         Pipe pipe = new();
-        Task first = bundles[0].CopyToAsync(pipe.Writer, 0, CancellationToken.None);
+        Task first = bundles[0].CopyToAsync(pipe.Writer, sender: null, 0, count: null, CancellationToken.None);
         ReadResult head = await pipe.Reader.ReadAtLeastAsync(3).AsTask().WaitAsync(Deadline);
         head.Buffer.Length.ShouldBe(3, "what is written is handed on before the build has ended");
         bundles[0].Length.ShouldBeNull();
@@ -143,7 +143,7 @@ public sealed class BundleCacheTests : IDisposable
         using (CancellationTokenSource leaving = new())
         {
             using CachedBundle reader = cache.TryOpen("a")!;
-            Task copying = reader.CopyToAsync(new Pipe().Writer, 0, leaving.Token);
+            Task copying = reader.CopyToAsync(new Pipe().Writer, sender: null, 0, count: null, leaving.Token);
             await leaving.CancelAsync();
             await Should.ThrowAsync<OperationCanceledException>(() => copying);
         }
@@ -225,7 +225,7 @@ public sealed class BundleCacheTests : IDisposable
     {
         using MemoryStream copy = new();
         PipeWriter writer = PipeWriter.Create(copy, new StreamPipeWriterOptions(leaveOpen: true));
-        await bundle.CopyToAsync(writer, offset, CancellationToken.None).WaitAsync(Deadline);
+        await bundle.CopyToAsync(writer, sender: null, offset, count: null, CancellationToken.None).WaitAsync(Deadline);
         await writer.CompleteAsync();
         return copy.ToArray();
     }

@@ -11,18 +11,34 @@ using Starlight.Infrastructure.Images.Layers;
 namespace Starlight.Infrastructure.Images.EStargz;
 
 /// <param name="Directory">Made when the first entry is stored.</param>
-internal sealed record ConversionCacheOptions(string Directory);
+/// <param name="MaxBytes">Above this those go that were not used for longest.</param>
+internal sealed record ConversionCacheOptions(string Directory, long MaxBytes = ConversionCacheOptions.DefaultMaxBytes)
+{
+    /// <summary>A file of the layer takes some fifty bytes: room for a thousand layers of five thousand. Arbitrary.</summary>
+    public const long DefaultMaxBytes = 256L << 20;
+}
 
 /// <summary>
 /// One small file for each converted layer, named by the source layer's digest:
 /// <code>
 /// sha256 of the rest, 64 hex digits, '\n' | JSON in one line, '\n' | layer index (docs/formats/layer-index.md)
 /// </code>
-/// A file appears whole or not at all. What cannot be read is ignored and replaced by the next conversion: the cache never decides whether one succeeds.
+/// A file appears whole or not at all; its modification time is that of its last use, to a day, and decides which go when there is no more room. What cannot be read is ignored and replaced by the next conversion: the cache never decides whether one succeeds.
 /// </summary>
 internal sealed partial class ConversionCache(ConversionCacheOptions options, ILogger<ConversionCache> logger) : IConversionCache
 {
     private const int HeadLength = Digest.HexLength + 1;
+
+    /// <summary>How exactly uses are noted.</summary>
+    private static readonly TimeSpan Stale = TimeSpan.FromDays(1);
+
+    /// <summary>Room is made to this part of the limit, so that the next entry need not make any.</summary>
+    private const double LowWater = 0.9;
+
+    /// <summary>One at a time makes room.</summary>
+    private readonly Lock _trimming = new();
+
+    private string Entries => Path.Combine(options.Directory, "v1");
 
     public async Task<CachedConversion?> TryGetAsync(Digest source, CancellationToken cancellationToken)
     {
@@ -30,7 +46,13 @@ internal sealed partial class ConversionCache(ConversionCacheOptions options, IL
         try
         {
             byte[] file = await File.ReadAllBytesAsync(path, cancellationToken);
-            return Decode(file);
+            CachedConversion conversion = Decode(file);
+            if (DateTime.UtcNow - File.GetLastWriteTimeUtc(path) > Stale)
+            {
+                File.SetLastWriteTimeUtc(path, DateTime.UtcNow);
+            }
+
+            return conversion;
         }
         catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
         {
@@ -54,6 +76,7 @@ internal sealed partial class ConversionCache(ConversionCacheOptions options, IL
             {
                 await File.WriteAllBytesAsync(temporary, Encode(conversion), cancellationToken);
                 File.Move(temporary, path, overwrite: true);
+                Trim(keep: path);
             }
             catch
             {
@@ -64,6 +87,30 @@ internal sealed partial class ConversionCache(ConversionCacheOptions options, IL
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             Unusable(logger, path, e.Message);
+        }
+    }
+
+    /// <summary>Counts what is there, also what other processes have stored: a conversion takes seconds, looking at a thousand files takes milliseconds.</summary>
+    private void Trim(string keep)
+    {
+        lock (_trimming)
+        {
+            FileInfo[] files = [.. new DirectoryInfo(Entries).EnumerateFiles().OrderBy(f => f.LastWriteTimeUtc)];
+            long total = files.Sum(f => f.Length);
+            long wanted = total > options.MaxBytes ? (long)(options.MaxBytes * LowWater) : total;
+            foreach (FileInfo file in files)
+            {
+                if (total <= wanted)
+                {
+                    return;
+                }
+
+                if (file.FullName != keep)
+                {
+                    total -= file.Length;
+                    file.Delete();
+                }
+            }
         }
     }
 
@@ -91,13 +138,13 @@ internal sealed partial class ConversionCache(ConversionCacheOptions options, IL
         return new CachedConversion(
             new ConvertedLayerInfo(
                 Parse(record.Digest), record.Size, Parse(record.DiffId), Parse(record.TocDigest), record.UncompressedSize, Parse(record.SourceDiffId), record.IsUnchanged),
-            LayerIndexCodec.Decode(rest[(line + 1)..]),
+            LayerIndexCodec.Decode(file.AsMemory(HeadLength + line + 1)),
             record.Repositories);
     }
 
     private static Digest Parse(string text) => Digest.Parse(text).Value;
 
-    private string PathOf(Digest source) => Path.Combine(options.Directory, "v1", source.Hex);
+    private string PathOf(Digest source) => Path.Combine(Entries, source.Hex);
 
     [LoggerMessage(1, LogLevel.Warning, "conversion cache: {Path} is ignored: {Reason}")]
     private static partial void Unusable(ILogger logger, string path, string reason);

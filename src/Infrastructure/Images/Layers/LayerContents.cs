@@ -18,7 +18,7 @@ internal sealed class LayerContents : ILayerContents
     private const int BufferSize = 64 * 1024;
 
     public IReadOnlyList<LocatedContent> Locate(IndexedLayer layer, IReadOnlySet<Digest> wanted) =>
-        LayerMembers.Locate(layer.Members.Span, LayerIndexCodec.Decode(layer.Index.Span), wanted);
+        LayerMembers.Locate(layer.Members.Span, LayerIndexCodec.Decode(layer.Index), wanted);
 
     public async Task ReadAsync(OpenBlobRange open, IReadOnlyList<LocatedContent> contents, IContentSink sink, CancellationToken cancellationToken)
     {

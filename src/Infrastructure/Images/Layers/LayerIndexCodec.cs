@@ -32,70 +32,61 @@ internal static class LayerIndexCodec
 
     public static byte[] Encode(IReadOnlyList<LayerEntry> entries)
     {
-        Writer writer = new();
-        writer.Bytes(Magic);
-        writer.Byte(Version);
-        writer.Number((ulong)entries.Count);
-        PosixPath previousPath = PosixPath.Root;
-        (uint Uid, uint Gid) owner = (0, 0);
-        foreach (LayerEntry entry in entries)
+        EntryLog log = entries as EntryLog ?? EntryLog.Of(entries);
+        Writer head = new();
+        head.Bytes(Magic);
+        head.Byte(Version);
+        head.Number((ulong)log.Count);
+        byte[] index = new byte[head.Written.Length + log.ByteCount + SealLength];
+        head.Written.CopyTo(index);
+        int at = head.Written.Length;
+        foreach (ReadOnlyMemory<byte> chunk in log.Chunks)
         {
-            Encode(writer, entry, previousPath, owner);
-            previousPath = entry.Path;
-            owner = (entry.Uid, entry.Gid);
+            chunk.Span.CopyTo(index.AsSpan(at));
+            at += chunk.Length;
         }
 
-        return writer.Seal();
+        SHA256.HashData(index.AsSpan(0, at)).AsSpan(0, SealLength).CopyTo(index.AsSpan(at));
+        return index;
     }
 
-    public static IReadOnlyList<LayerEntry> Decode(ReadOnlySpan<byte> index)
+    /// <summary>Checks all of it. The entries are made anew whenever they are asked for, from <paramref name="index"/>, which must not change.</summary>
+    public static EntryLog Decode(ReadOnlyMemory<byte> index)
     {
-        if (index.Length < Magic.Length + 1 + 1 + SealLength || !index.StartsWith(Magic))
+        ReadOnlySpan<byte> bytes = index.Span;
+        if (bytes.Length < Magic.Length + 1 + 1 + SealLength || !bytes.StartsWith(Magic))
         {
             throw LayerFailures.IndexMalformed("it is not a layer index");
         }
 
-        if (index[Magic.Length] != Version)
+        if (bytes[Magic.Length] != Version)
         {
-            throw LayerFailures.IndexMalformed($"it has version {index[Magic.Length]}, this build reads {Version}");
+            throw LayerFailures.IndexMalformed($"it has version {bytes[Magic.Length]}, this build reads {Version}");
         }
 
         Span<byte> hash = stackalloc byte[SHA256.HashSizeInBytes];
-        SHA256.HashData(index[..^SealLength], hash);
-        if (!hash[..SealLength].SequenceEqual(index[^SealLength..]))
+        SHA256.HashData(bytes[..^SealLength], hash);
+        if (!hash[..SealLength].SequenceEqual(bytes[^SealLength..]))
         {
             throw LayerFailures.IndexMalformed("its seal does not match, so it is cut off or damaged");
         }
 
-        Reader reader = new(index[(Magic.Length + 1)..^SealLength]);
+        Reader reader = new(bytes[(Magic.Length + 1)..^SealLength]);
         ulong count = reader.Number(LayerBudget.MaxEntries);
         if (count > (ulong)reader.Remaining / MinEntryLength)
         {
             throw LayerFailures.IndexMalformed("it announces more entries than it holds");
         }
 
-        List<LayerEntry> entries = new((int)count);
-        PosixPath previousPath = PosixPath.Root;
-        (uint Uid, uint Gid) owner = (0, 0);
-        long pathBytes = 0;
-        for (ulong i = 0; i < count; i++)
-        {
-            LayerEntry entry = Decode(ref reader, previousPath, owner);
-            entries.Add(entry);
-            pathBytes += entry.Path.Length;
-            if (pathBytes > LayerBudget.MaxPathBytes)
-            {
-                throw LayerFailures.IndexMalformed("its paths are longer than any layer's");
-            }
-
-            previousPath = entry.Path;
-            owner = (entry.Uid, entry.Gid);
-        }
-
-        return reader.Remaining == 0 ? entries : throw LayerFailures.IndexMalformed("something follows its last entry");
+        return EntryLog.Read(index[^(reader.Remaining + SealLength)..^SealLength], (int)count);
     }
 
-    private static void Encode(Writer writer, LayerEntry entry, PosixPath previousPath, (uint Uid, uint Gid) owner)
+    /// <summary>Writes one entry.</summary>
+    /// <param name="writer">Where to.</param>
+    /// <param name="entry">What.</param>
+    /// <param name="previousPath">Path of the entry before it.</param>
+    /// <param name="owner">Owner of the entry before it.</param>
+    internal static void Encode(Writer writer, LayerEntry entry, PosixPath previousPath, (uint Uid, uint Gid) owner)
     {
         bool sameOwner = owner == (entry.Uid, entry.Gid);
         writer.Byte((byte)((byte)entry.Kind
@@ -149,7 +140,7 @@ internal static class LayerIndexCodec
         }
     }
 
-    private static LayerEntry Decode(ref Reader reader, PosixPath previousPath, (uint Uid, uint Gid) owner)
+    internal static LayerEntry Decode(ref Reader reader, PosixPath previousPath, (uint Uid, uint Gid) owner)
     {
         byte tag = reader.Byte();
         FileKind kind = (FileKind)(tag & 0x0f);
@@ -218,7 +209,7 @@ internal static class LayerIndexCodec
         return xattrs;
     }
 
-    private sealed class Writer
+    internal sealed class Writer
     {
         private readonly MemoryStream _bytes = new();
 
@@ -252,15 +243,12 @@ internal static class LayerIndexCodec
             _bytes.Write(raw);
         }
 
-        public byte[] Seal()
-        {
-            byte[] hash = SHA256.HashData(_bytes.GetBuffer().AsSpan(0, (int)_bytes.Length));
-            _bytes.Write(hash.AsSpan(0, SealLength));
-            return _bytes.ToArray();
-        }
+        public ReadOnlySpan<byte> Written => _bytes.GetBuffer().AsSpan(0, (int)_bytes.Length);
+
+        public void Clear() => _bytes.SetLength(0);
     }
 
-    private ref struct Reader(ReadOnlySpan<byte> bytes)
+    internal ref struct Reader(ReadOnlySpan<byte> bytes)
     {
         private ReadOnlySpan<byte> _bytes = bytes;
 

@@ -12,7 +12,7 @@ namespace Starlight.Infrastructure.Images.Layers;
 /// <code>
 /// blob → remember the tail → gunzip / unzstd → sha256 (diff ID) → tar → sha256 (content) → sink
 /// </code>
-/// Memory: fixed buffers and the list of entries. Stateless and safe for concurrent use.
+/// Memory: fixed buffers and the entries in the form in which they are stored (<see cref="EntryLog"/>). Stateless and safe for concurrent use.
 /// </summary>
 internal sealed class LayerScanner : ILayerScanner
 {
@@ -23,7 +23,7 @@ internal sealed class LayerScanner : ILayerScanner
         await using Stream tar = LayerDecompression.Open(source, compression);
         using TarReader reader = new(tar);
         using IncrementalHash contentHash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        List<LayerEntry> entries = [];
+        EntryLog entries = new();
         LayerBudget budget = default;
         TocMembers? toc = null;
         while (await reader.NextAsync(cancellationToken) is { } entry)
@@ -53,7 +53,7 @@ internal sealed class LayerScanner : ILayerScanner
 
     public byte[] EncodeIndex(IReadOnlyList<LayerEntry> entries) => LayerIndexCodec.Encode(entries);
 
-    public IReadOnlyList<LayerEntry> DecodeIndex(ReadOnlyMemory<byte> index) => LayerIndexCodec.Decode(index.Span);
+    public IReadOnlyList<LayerEntry> DecodeIndex(ReadOnlyMemory<byte> index) => LayerIndexCodec.Decode(index);
 
     private static async ValueTask<Digest> ReadContentAsync(TarReader reader, long size, IncrementalHash hash, IContentSink? sink, TocMembers? toc, CancellationToken cancellationToken)
     {
@@ -99,12 +99,7 @@ internal sealed class LayerScanner : ILayerScanner
         return new Digest(raw);
     }
 
-    private static bool EndsInToc(List<LayerEntry> entries) => entries.Count > 0 && entries[^1].Kind == FileKind.Regular && entries[^1].Path == EStargzNames.Toc;
+    private static bool EndsInToc(EntryLog entries) => entries.Count > 0 && entries[^1].Kind == FileKind.Regular && entries[^1].Path == EStargzNames.Toc;
 
-    private static IReadOnlyList<LayerEntry> WithoutFormatEntries(List<LayerEntry> entries)
-    {
-        entries.RemoveAt(entries.Count - 1);
-        entries.RemoveAll(EStargzNames.IsLandmark);
-        return entries;
-    }
+    private static EntryLog WithoutFormatEntries(EntryLog entries) => EntryLog.Of(entries.Take(entries.Count - 1).Where(e => !EStargzNames.IsLandmark(e)));
 }

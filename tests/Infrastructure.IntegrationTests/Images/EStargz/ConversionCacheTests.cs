@@ -62,5 +62,25 @@ public sealed class ConversionCacheTests : IDisposable
         (await cache.TryGetAsync(Source, CancellationToken.None)).ShouldBeNull();
     }
 
-    private ConversionCache Cache() => new(new ConversionCacheOptions(_scratch["cache"]), NullLogger<ConversionCache>.Instance);
+    [Fact]
+    public async Task Store_WhenThereIsNoMoreRoom_RemovesWhatWasNotUsedForLongest()
+    {
+        await Cache().StoreAsync(Source, Conversion, CancellationToken.None);
+        string first = Directory.GetFiles(_scratch["cache/v1"]).Single();
+        ConversionCache cache = Cache(maxBytes: 3 * new FileInfo(first).Length);
+        Digest[] sources = [Source, .. Enumerable.Range(0, 3).Select(i => Digest.Of([(byte)i]))];
+        for (int i = 0; i < sources.Length - 1; i++)
+        {
+            await cache.StoreAsync(sources[i], Conversion, CancellationToken.None);
+            File.SetLastWriteTimeUtc(_scratch[$"cache/v1/{sources[i].Hex}"], DateTime.UtcNow - TimeSpan.FromDays(10 - i));
+        }
+
+        // The oldest was used just now.
+        (await cache.TryGetAsync(sources[0], CancellationToken.None)).ShouldNotBeNull();
+        await cache.StoreAsync(sources[^1], Conversion, CancellationToken.None);
+
+        Directory.GetFiles(_scratch["cache/v1"]).Select(Path.GetFileName).ShouldBe([sources[0].Hex, sources[^1].Hex], ignoreOrder: true);
+    }
+
+    private ConversionCache Cache(long maxBytes = ConversionCacheOptions.DefaultMaxBytes) => new(new ConversionCacheOptions(_scratch["cache"], maxBytes), NullLogger<ConversionCache>.Instance);
 }

@@ -41,7 +41,30 @@ public class LayerIndexCodecTests
         IReadOnlyList<LayerEntry> decoded = LayerIndexCodec.Decode(index);
         LayerBlobs.Text(decoded).ShouldBe(LayerBlobs.Text(entries));
         LayerIndexCodec.Encode(decoded).ShouldBe(index);
+        LayerIndexCodec.Encode([.. decoded]).ShouldBe(index);
     }).QuickCheckThrowOnFailure();
+
+    /// <summary>Entries by position come from the middle of the bytes: in any order, each is what it was.</summary>
+    [Fact]
+    public void Decode_WhenEntriesAreTakenByPosition_GivesTheSameAsInOrder()
+    {
+        LayerEntry[] entries = [.. Enumerable.Range(0, 3000).Select(i => new LayerEntry
+        {
+            Path = PosixPath.FromText($"directory-{i / 70}/file-{i}"), Kind = FileKind.Regular, Mode = 0x1a4, Uid = (uint)(i / 40), Size = i + 1, Content = Digest.Of(BitConverter.GetBytes(i)),
+        })];
+        foreach (IReadOnlyList<LayerEntry> log in new IReadOnlyList<LayerEntry>[] { LayerIndexCodec.Decode(LayerIndexCodec.Encode(entries)), EntryLog.Of(entries) })
+        {
+            log.Count.ShouldBe(entries.Length);
+            LayerBlobs.Text([.. log]).ShouldBe(LayerBlobs.Text(entries));
+            Random random = new(3);
+            foreach (int index in Enumerable.Range(0, 500).Select(_ => random.Next(entries.Length)).SelectMany(i => new[] { i, i, Math.Min(i + 1, entries.Length - 1) }))
+            {
+                LayerBlobs.Text([log[index]]).ShouldBe(LayerBlobs.Text([entries[index]]));
+            }
+
+            Should.Throw<ArgumentOutOfRangeException>(() => log[entries.Length]);
+        }
+    }
 
     [Fact]
     public void Decode_WhenAnyBitFlipsOrAnyByteIsMissing_Fails()
@@ -56,7 +79,7 @@ public class LayerIndexCodecTests
 
         for (int length = 0; length < index.Length; length++)
         {
-            Should.Throw<FailureException>(() => LayerIndexCodec.Decode(index.AsSpan(0, length))).Error.Code.ShouldBe("LayerIndex.Malformed");
+            Should.Throw<FailureException>(() => LayerIndexCodec.Decode(index.AsMemory(0, length))).Error.Code.ShouldBe("LayerIndex.Malformed");
         }
     }
 

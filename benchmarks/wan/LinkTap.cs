@@ -1,0 +1,126 @@
+using System.Buffers.Binary;
+using System.Diagnostics;
+using System.Text;
+
+namespace Starlight.Benchmarks.Wan;
+
+/// <summary>What a tap has seen of one exchange, in seconds since the client's first packet.</summary>
+/// <param name="Connections">New ones.</param>
+/// <param name="Request">When the first bytes of a request left the client: one round trip later than 0 on a new connection.</param>
+/// <param name="FirstByte">When the first bytes of an answer reached the client.</param>
+/// <param name="LastByte">When the last ones did.</param>
+/// <param name="Bytes">That reached the client, with whatever was sent twice.</param>
+internal sealed record Exchange(int Connections, double Request, double FirstByte, double LastByte, long Bytes);
+
+/// <summary>
+/// Watches one TCP service from the link's ends, as a packet capture at the client would: nothing that the client's machine does before or after counts. Used by both directions' threads.
+/// </summary>
+internal sealed class LinkTap
+{
+    private const byte Tcp = 6;
+    private const byte Syn = 2;
+
+    private readonly Lock _lock = new();
+    private readonly Dictionary<int, long> _opened = []; // by the client's port; all under _lock
+    private int _server;
+    private int? _client;
+    private byte[] _head = [];
+    private long _started;
+    private long _request;
+    private long _firstByte;
+    private long _lastByte;
+    private long _bytes;
+
+    /// <summary>Forgets what was seen and watches the service on this port of the server.</summary>
+    /// <param name="port">The server's.</param>
+    /// <param name="head">What the request begins with that is looked for: then only its connection counts, from the request or, if it is new, from its beginning. Empty: everything counts.</param>
+    public void Watch(int port, string head)
+    {
+        lock (_lock)
+        {
+            _opened.Clear();
+            _head = Encoding.ASCII.GetBytes(head);
+            (_server, _client, _started, _request, _firstByte, _lastByte, _bytes) = (port, null, 0, 0, 0, 0, 0);
+        }
+    }
+
+    public Exchange Seen
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return new Exchange(_head.Length == 0 ? _opened.Count : _opened.ContainsKey(_client ?? 0) ? 1 : 0, Since(_request), Since(_firstByte), Since(_lastByte), _bytes);
+            }
+        }
+    }
+
+    /// <summary>A packet has left the client.</summary>
+    public void Asked(ReadOnlySpan<byte> packet, long now)
+    {
+        if (!TryRead(packet, out int client, out int server, out ReadOnlySpan<byte> payload, out bool syn) || server != _server)
+        {
+            return;
+        }
+
+        lock (_lock)
+        {
+            if (syn)
+            {
+                _opened[client] = now;
+            }
+
+            if (_head.Length == 0 && _started == 0)
+            {
+                _started = now;
+            }
+
+            if (_request == 0 && payload.Length > 0 && payload.StartsWith(_head))
+            {
+                _request = now;
+                _client = _head.Length == 0 ? null : client;
+                _started = _head.Length == 0 ? _started : _opened.GetValueOrDefault(client, now);
+            }
+        }
+    }
+
+    /// <summary>A packet has reached the client.</summary>
+    public void Answered(ReadOnlySpan<byte> packet, long now)
+    {
+        if (!TryRead(packet, out int server, out int client, out ReadOnlySpan<byte> payload, out _) || server != _server || payload.Length == 0)
+        {
+            return;
+        }
+
+        lock (_lock)
+        {
+            if (_request != 0 && (_client ?? client) == client)
+            {
+                _firstByte = _firstByte == 0 ? now : _firstByte;
+                _lastByte = now;
+                _bytes += payload.Length;
+            }
+        }
+    }
+
+    private double Since(long time) => time == 0 ? 0 : (time - _started) / (double)Stopwatch.Frequency;
+
+    /// <summary>IPv4 (RFC 791, section 3.1) and TCP (RFC 9293, section 3.1).</summary>
+    private static bool TryRead(ReadOnlySpan<byte> packet, out int source, out int destination, out ReadOnlySpan<byte> payload, out bool syn)
+    {
+        (source, destination, syn) = (0, 0, false);
+        payload = default;
+        int header = packet.Length < 40 || packet[0] >> 4 != 4 || packet[9] != Tcp ? 0 : (packet[0] & 15) * 4;
+        if (header == 0)
+        {
+            return false;
+        }
+
+        ReadOnlySpan<byte> segment = packet[header..];
+        source = BinaryPrimitives.ReadUInt16BigEndian(segment);
+        destination = BinaryPrimitives.ReadUInt16BigEndian(segment[2..]);
+        payload = segment[((segment[12] >> 4) * 4)..];
+        syn = (segment[13] & Syn) != 0;
+        return true;
+    }
+}
