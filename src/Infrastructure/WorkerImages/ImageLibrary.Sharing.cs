@@ -56,15 +56,18 @@ public sealed partial class ImageLibrary
         }
     }
 
-    private async Task TakeBackAsync(Added added)
+    private async Task TakeBackAsync(Added added, ImageReception reception)
     {
-        // Another pull may have brought the same since: what is not as this one left it is the other's.
+        // Another pull may have begun anew on the same since: what is not as this one left it is the other's.
+        List<WorkerTree> trees;
         List<Digest> chains = [];
         lock (_lock)
         {
-            chains.AddRange(added.Chains.Where(c => _chains.GetValueOrDefault(c.ChainId) == c && !_pins.ContainsKey(c.ChainId)).Select(c => c.ChainId));
+            trees = [.. added.Trees.Where(t => t.BroughtBy == reception)];
+            HashSet<Digest> others = [.. added.Trees.Except(trees).SelectMany(t => t.Record.ChainIds)];
+            chains.AddRange(added.Chains.Where(c => _chains.GetValueOrDefault(c.ChainId) == c && !others.Contains(c.ChainId) && !_pins.ContainsKey(c.ChainId)).Select(c => c.ChainId));
         }
 
-        await RemoveTreesAsync(added.Trees, chains);
+        await RemoveTreesAsync(trees, chains);
     }
 }

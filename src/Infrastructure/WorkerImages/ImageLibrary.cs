@@ -101,14 +101,14 @@ public sealed partial class ImageLibrary : IWorkerImages, IAsyncDisposable
                 }
 
                 Added added = await AddTreesAsync(proxy, request, incoming, images, cancellationToken);
-                ImageReception reception = new(incoming, _objects, _board, TreesOf(images), FinishedAsync, _time, _logger) { Abandoned = () => TakeBackAsync(added) };
+                ImageReception reception = new(incoming, _objects, _board, TreesOf(images), FinishedAsync, _time, _logger) { Abandoned = r => TakeBackAsync(added, r) };
                 ReceptionShare share;
                 lock (_lock)
                 {
                     share = Share(reception, images);
                     foreach (WorkerTree tree in reception.Trees.Where(t => !t.Complete && t.Reception is null or { IsAbandoned: true }))
                     {
-                        tree.Reception = reception;
+                        (tree.Reception, tree.BroughtBy) = (reception, reception);
                         EndResuming(tree);
                     }
                 }

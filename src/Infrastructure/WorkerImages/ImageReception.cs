@@ -89,7 +89,7 @@ internal sealed class ImageReception
     }
 
     /// <summary>Removes the trees that only this reception was to bring; set by the library.</summary>
-    public required Func<Task> Abandoned { get; init; }
+    public required Func<ImageReception, Task> Abandoned { get; init; }
 
     public void Start()
     {
@@ -148,7 +148,7 @@ internal sealed class ImageReception
     public async Task AbandonAsync()
     {
         await StopAsync();
-        await Abandoned();
+        await Abandoned(this);
     }
 
     private async Task RunAsync()

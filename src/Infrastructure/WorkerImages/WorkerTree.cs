@@ -40,6 +40,9 @@ internal sealed class WorkerTree(TreeRecord record, string directory)
     /// <summary>The reception that brings the missing contents; null when complete, or when none runs.</summary>
     public ImageReception? Reception { get; set; }
 
+    /// <summary>The reception that was last begun for it, also after its end: one that is given up takes only its own trees back.</summary>
+    public ImageReception? BroughtBy { get; set; }
+
     /// <summary>Ends when there is a reception again, while the daemon tries to take up an interrupted one; else null.</summary>
     public TaskCompletionSource? Resuming { get; set; }
 

@@ -23,9 +23,12 @@ public sealed class ReceptionTests
         await rig.Library.ReleaseAsync(image.TopChainId.ToString(), CancellationToken.None);
 
         begun.ShouldNotBeNull("the opener was told that the image goes").Start();
+        begun.Settle();
+        await released.AbandonAsync(); // whoever waited for it sees that it failed
         rig.Proxy.LetGo(image);
         (await begun.Completion).IsSuccess.ShouldBeTrue();
         rig.StateOf("one").ShouldBe(ArrivalState.Present);
+        rig.Library.ListQuiet(TimeSpan.Zero).ShouldBe([image.TopChainId.ToString()]);
     }
 
     [Theory]
