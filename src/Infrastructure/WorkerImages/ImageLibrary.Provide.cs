@@ -1,6 +1,8 @@
 using Starlight.Application.Abstractions.Snapshots;
+using Starlight.Application.Abstractions.Worker;
 using Starlight.Domain.Content;
 using Starlight.Domain.Images;
+using Starlight.Domain.References;
 using Starlight.Domain.SharedKernel;
 using Starlight.Domain.Snapshots;
 using Starlight.Infrastructure.Snapshots;
@@ -127,6 +129,9 @@ public sealed partial class ImageLibrary : IProvidedImages
 
         return Task.FromResult((size, inodes));
     }
+
+    private static ChainSource SourceOf(ChainRecord chain) => new(
+        chain.ProxyProfile, ImageReference.Parse(chain.Reference).Value.WithDigest(chain.ManifestDigest), Platform.Parse(chain.Platform).Value, chain.Layers);
 
     /// <summary>Which image a container on this tree runs: of those with the same layers the one pulled last. Null for part of an image.</summary>
     private TracedImage? TracedImageOf(WorkerTree tree)

@@ -169,9 +169,6 @@ public sealed partial class ImageLibrary : IWorkerImages, IAsyncDisposable
         _ = running.Any(r => r.Want(content));
     }
 
-    private static ChainSource SourceOf(ChainRecord chain) => new(
-        chain.ProxyProfile, ImageReference.Parse(chain.Reference).Value.WithDigest(chain.ManifestDigest), Platform.Parse(chain.Platform).Value, chain.Layers);
-
     private List<WorkerTree> TreesOf(IReadOnlyList<IncomingImage> images)
     {
         lock (_lock)

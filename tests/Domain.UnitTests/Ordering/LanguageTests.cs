@@ -30,6 +30,20 @@ public class LanguageTests
         image.Hot(["/entry.sh"]).ShouldBe(["entry.sh", "bin/sh", "etc/app.conf", "opt/app/env", "opt/app/bin/server"]);
     }
 
+    /// <summary>As Tomcat's scripts do: a variable of the first script names what the second sources, which looks for its program.</summary>
+    [Fact]
+    public void ShellScript_LeadsThroughScriptsWithTheirVariables()
+    {
+        SmallImage image = new SmallImage()
+            .Program("bin/sh", Elf)
+            .Program("start.sh", "#!/bin/sh\nexport HOME_OF=/opt/app\nexec /opt/app/run.sh \"$@\"")
+            .Program("opt/app/run.sh", "#!/bin/sh\n[ -z \"$HOME_OF\" ] && HOME_OF=`cd ..; pwd`\n. \"$HOME_OF\"/setup.sh\neval \"$FOUND\"")
+            .File("opt/app/setup.sh", "#!/bin/sh\nFOUND=`which server 2>/dev/null`")
+            .Program("usr/bin/server", Other(1));
+
+        image.Hot(["/start.sh"]).ShouldBe(["start.sh", "bin/sh", "opt/app/run.sh", "opt/app/setup.sh", "usr/bin/server"]);
+    }
+
     [Fact]
     public void Python_LeadsToWhatModulesImportAtTheTopLevel()
     {

@@ -6,7 +6,8 @@ namespace Starlight.Domain.Ordering.Languages;
 /// The words of a shell script that may name what it runs or reads: without comments, with the variables put in that it gave a constant value before. Neither conditions nor functions are
 /// understood: what is named in a branch not taken is a guess that misses.
 /// </summary>
-internal sealed partial class ShellScript
+/// <param name="variables">The environment, to which the script's own variables are added: scripts that it runs or sources are read after it.</param>
+internal sealed partial class ShellScript(Dictionary<string, string> variables)
 {
     /// <summary>Programs by these names exist, but the shell does not open them.</summary>
     private static readonly HashSet<string> BuiltIn = new(StringComparer.Ordinal)
@@ -16,18 +17,8 @@ internal sealed partial class ShellScript
         "unset", "until", "wait", "while",
     };
 
-    private readonly Dictionary<string, string> _variables = new(StringComparer.Ordinal);
-
     /// <summary>Directories that the script puts into PATH.</summary>
     public List<string> Path { get; } = [];
-
-    public ShellScript(IReadOnlyDictionary<string, string> environment)
-    {
-        foreach ((string name, string value) in environment)
-        {
-            _variables[name] = value;
-        }
-    }
 
     /// <summary>One command after the other, each as its words.</summary>
     public IEnumerable<string[]> Commands(string text)
@@ -45,7 +36,7 @@ internal sealed partial class ShellScript
                 string[] words =
                 [
                     .. command.Split([' ', '\t', '<', '>'], StringSplitOptions.RemoveEmptyEntries)
-                        .Select(w => Expand(w.Trim('"', '\'')))
+                        .Select(w => Expand(w.Replace("\"", "", StringComparison.Ordinal).Trim('\'')))
                         .Where(w => w.Length is > 0 and < 1024 && !w.Contains('$', StringComparison.Ordinal))
                         .SkipWhile(w => BuiltIn.Contains(w) || w.Contains('=', StringComparison.Ordinal)),
                 ];
@@ -65,12 +56,12 @@ internal sealed partial class ShellScript
         }
         else if (!value.Contains('$', StringComparison.Ordinal) && !value.Contains('`', StringComparison.Ordinal))
         {
-            _variables[name] = value;
+            variables[name] = value;
         }
     }
 
     private string Expand(string word) => word.Contains('$', StringComparison.Ordinal)
-        ? Variable().Replace(word, m => _variables.GetValueOrDefault(m.Groups["name"].Value) ?? m.Value)
+        ? Variable().Replace(word, m => variables.GetValueOrDefault(m.Groups["name"].Value) ?? m.Value)
         : word;
 
     [GeneratedRegex(@"(?:^|\s)#.*$", RegexOptions.CultureInvariant, 1000)]
