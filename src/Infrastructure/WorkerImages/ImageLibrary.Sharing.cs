@@ -9,6 +9,20 @@ public sealed partial class ImageLibrary
     /// <summary>Chains that pulls are about to make snapshots of → how many pulls. Nothing of them is freed. Guarded by the lock.</summary>
     private readonly Dictionary<Digest, int> _pins = [];
 
+    /// <summary>
+    /// An image whose layers are here with another tree. Chain IDs do not cover the tree, and a manifest without the annotation does not vouch for it: what one proxy once said about an image must
+    /// not stand for an image that was checked.
+    /// </summary>
+    private IncomingImage? FindOtherTree(IReadOnlyList<IncomingImage> images)
+    {
+        lock (_lock)
+        {
+            return images.FirstOrDefault(i =>
+                (_trees.TryGetValue(i.TopChainId, out WorkerTree? tree) && tree.Record.FilesystemDigest != i.FilesystemDigest)
+                || images.Any(o => o.TopChainId == i.TopChainId && o.FilesystemDigest != i.FilesystemDigest));
+        }
+    }
+
     /// <summary>A share in the one reception that already brings everything these images still need, or null.</summary>
     private ReceptionShare? RunningReceptionOf(IReadOnlyList<IncomingImage> images)
     {

@@ -183,20 +183,6 @@ public sealed partial class ImageLibrary : IWorkerImages, IAsyncDisposable
         }
     }
 
-    /// <summary>
-    /// An image whose layers are here with another tree. Chain IDs do not cover the tree, and a manifest without the annotation does not vouch for it: what one proxy once said about an image must
-    /// not stand for an image that was checked.
-    /// </summary>
-    private IncomingImage? FindOtherTree(IReadOnlyList<IncomingImage> images)
-    {
-        lock (_lock)
-        {
-            return images.FirstOrDefault(i =>
-                (_trees.TryGetValue(i.TopChainId, out WorkerTree? tree) && tree.Record.FilesystemDigest != i.FilesystemDigest)
-                || images.Any(o => o.TopChainId == i.TopChainId && o.FilesystemDigest != i.FilesystemDigest));
-        }
-    }
-
     /// <summary>A content that neither the bundle brings nor the store holds: the base is not what the proxy believes.</summary>
     private Digest? MissingContent(IncomingBundle bundle)
     {
