@@ -89,10 +89,8 @@ internal sealed class UpdateRun : IAsyncDisposable
         string platform = Uri.EscapeDataString(Platform.Local.ToString());
         await _http.GetByteArrayAsync($"/starlight/delta?platform={platform}&to={from}&patch=true");
         await NotifyAsync(to);
-        while (!(await _http.GetStringAsync("/metrics")).Contains("\nstarlight_bundle_prepared_total 1", StringComparison.Ordinal))
-        {
-            await Task.Delay(100);
-        }
+        await Probe.UntilAsync(
+            async () => (await _http.GetStringAsync("/metrics")).Contains("\nstarlight_bundle_prepared_total 1", StringComparison.Ordinal), "the update is prepared", TimeSpan.FromMinutes(10));
 
         long started = Stopwatch.GetTimestamp();
         await _http.GetByteArrayAsync($"/starlight/delta?platform={platform}&to={to}&from={from}@{old}&patch=true");

@@ -105,10 +105,7 @@ internal sealed class StartRun : IAsyncDisposable
 
         double seconds = Stopwatch.GetElapsedTime(started).TotalSeconds;
         await _stack.RemoveContainerAsync(name);
-        while (Answers(Ports[_app]))
-        {
-            await Task.Delay(10);
-        }
+        await Probe.UntilAsync(() => !Answers(Ports[_app]), $"{_app} has ended", StartDeadline);
 
         return seconds;
     }

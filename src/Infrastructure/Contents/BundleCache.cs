@@ -17,7 +17,7 @@ public sealed class BundleCache : IBundleKeeping, IAsyncDisposable
 {
     private const string PartialSuffix = ".partial";
 
-    /// <summary>Builds under way and waiting for their turn, each an open file. Arbitrary: fleets ask for a few bundles, many times.</summary>
+    /// <summary>Builds under way and waiting for memory, each an open file. Arbitrary: fleets ask for a few bundles, many times.</summary>
     private const int MaxBuilding = 256;
 
     /// <summary>Beside each bundle: the manifests of the images it is made from and for, one a line. A bundle without it is kept until the limit is reached.</summary>
@@ -31,9 +31,6 @@ public sealed class BundleCache : IBundleKeeping, IAsyncDisposable
     private readonly long _maxBytes;
     private readonly ILogger<BundleCache> _logger;
     private readonly CancellationTokenSource _stopping = new();
-
-    /// <summary>A build keeps a core or two busy and holds blocks and patch windows of some 15 MB: more at once would only be slower, each and all.</summary>
-    private readonly SemaphoreSlim _turns = new(Math.Max(2, Environment.ProcessorCount));
 
     private int _disposed;
 
@@ -111,7 +108,7 @@ public sealed class BundleCache : IBundleKeeping, IAsyncDisposable
             file.IsWanted = true;
 
             // Before anything else can fail: whoever finds it waits for its end.
-            file.Build = Task.Run(() => BuildInTurnAsync(identity, file, build));
+            file.Build = Task.Run(() => BuildAsync(identity, file, build));
             return CachedBundle.Growing(file);
         }
     }
@@ -199,7 +196,6 @@ public sealed class BundleCache : IBundleKeeping, IAsyncDisposable
 
         await Task.WhenAll(builds);
         _stopping.Dispose();
-        _turns.Dispose();
     }
 
     /// <summary>The caller holds the lock.</summary>
@@ -214,31 +210,6 @@ public sealed class BundleCache : IBundleKeeping, IAsyncDisposable
         GrowingFile file = new(Path.Combine(_root, identity + PartialSuffix));
         _building.Add(identity, file);
         return file;
-    }
-
-    /// <summary>The turn of what nobody waits for does not count: it is one at a time, and paced.</summary>
-    private async Task BuildInTurnAsync(string identity, GrowingFile file, Func<Stream, CancellationToken, Task> build)
-    {
-        bool inTurn = false;
-        try
-        {
-            await BuildAsync(
-                identity,
-                file,
-                async (output, token) =>
-                {
-                    await _turns.WaitAsync(token);
-                    inTurn = true;
-                    await build(output, token);
-                });
-        }
-        finally
-        {
-            if (inTurn)
-            {
-                _turns.Release();
-            }
-        }
     }
 
     private async Task BuildAsync(string identity, GrowingFile file, Func<Stream, CancellationToken, Task> build)

@@ -13,6 +13,7 @@ using Starlight.Domain.Content;
 using Starlight.Domain.References;
 using Starlight.Domain.SharedKernel;
 using Starlight.Presentation.Proxy.Access;
+using Starlight.Presentation.Proxy.Endpoints;
 using Starlight.Presentation.Proxy.Problems;
 using Starlight.Presentation.Proxy.Settings;
 
@@ -68,7 +69,7 @@ internal static class AdminEndpoints
     {
         if (context.Request.Query["ref"] is not [{ Length: > 0 } text])
         {
-            return new Error("Request.RefMissing", "name the image with one parameter 'ref'", ErrorKind.InvalidInput);
+            return ImageParameters.RefMissing;
         }
 
         // A digest names an image wherever it came from.

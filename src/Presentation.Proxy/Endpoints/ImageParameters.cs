@@ -11,6 +11,8 @@ namespace Starlight.Presentation.Proxy.Endpoints;
 /// <summary>The parameters by which a worker says which images it means: <c>to=REF[&amp;to=REF]…&amp;platform=OS/ARCH[&amp;layers=N]</c>.</summary>
 internal sealed record ImageParameters(IReadOnlyList<ImageReference> To, Platform Platform, int? Layers)
 {
+    public static readonly Error RefMissing = new("Request.RefMissing", "name the image with one parameter 'ref'", ErrorKind.InvalidInput);
+
     /// <returns>InvalidInput; PermissionDenied <c>Access.ImageDenied</c>.</returns>
     public static Result<ImageParameters> Read(HttpRequest request, RegistryNames registries, Account account)
     {
@@ -35,6 +37,18 @@ internal sealed record ImageParameters(IReadOnlyList<ImageReference> To, Platfor
     }
 
     /// <summary>The references of one parameter that may be repeated.</summary>
+    /// <summary>The one image that a request is about, which the account must be allowed to use.</summary>
+    public static Result<ImageReference> Ref(HttpRequest request, RegistryNames registries, Account account)
+    {
+        if (request.Query["ref"] is not [{ Length: > 0 } text])
+        {
+            return RefMissing;
+        }
+
+        Result<ImageReference> reference = registries.Parse(text);
+        return reference.IsSuccess && !account.Images.Includes(reference.Value.Name) ? AccessErrors.ImageDenied(account, reference.Value) : reference;
+    }
+
     public static Result<IReadOnlyList<ImageReference>> References(HttpRequest request, string parameter, RegistryNames registries)
     {
         List<ImageReference> references = [];

@@ -48,20 +48,10 @@ internal sealed class NotifyEndpoint(IMediator mediator, RegistryNames registrie
 
     private Result<NotifyImageCommand> Parse(HttpRequest request, Account account)
     {
-        if (request.Query["ref"] is not [{ Length: > 0 } text])
-        {
-            return new Error("Request.RefMissing", "name the image with one parameter 'ref'", ErrorKind.InvalidInput);
-        }
-
-        Result<ImageReference> reference = registries.Parse(text);
+        Result<ImageReference> reference = ImageParameters.Ref(request, registries, account);
         if (!reference.IsSuccess)
         {
             return reference.Error;
-        }
-
-        if (!account.Images.Includes(reference.Value.Name))
-        {
-            return AccessErrors.ImageDenied(account, reference.Value);
         }
 
         List<Platform> platforms = [];

@@ -7,6 +7,7 @@ using Starlight.Domain.Images;
 using Starlight.Domain.References;
 using Starlight.Domain.SharedKernel;
 using Starlight.Presentation.Proxy.Access;
+using Starlight.Presentation.Proxy.Endpoints;
 using Starlight.Presentation.Proxy.Problems;
 using Starlight.Presentation.Proxy.Settings;
 
@@ -33,20 +34,10 @@ internal sealed class OrderEndpoint(IMediator mediator, RegistryNames registries
 
     private Result<GetOrderQuery> Parse(HttpRequest request, Account account)
     {
-        if (request.Query["ref"] is not [{ Length: > 0 } text])
-        {
-            return new Error("Request.RefMissing", "name the image with one parameter 'ref'", ErrorKind.InvalidInput);
-        }
-
-        Result<ImageReference> reference = registries.Parse(text);
+        Result<ImageReference> reference = ImageParameters.Ref(request, registries, account);
         if (!reference.IsSuccess)
         {
             return reference.Error;
-        }
-
-        if (!account.Images.Includes(reference.Value.Name))
-        {
-            return AccessErrors.ImageDenied(account, reference.Value);
         }
 
         Platform? platform = null;
