@@ -12,6 +12,11 @@ using Starlight.TestKit;
 
 namespace Starlight.Infrastructure.IntegrationTests.Images.EStargz;
 
+/// <summary>The heap is the process's: what is measured in it must not have other tests beside it.</summary>
+[CollectionDefinition(nameof(AloneInTheHeap), DisableParallelization = true)]
+public sealed class AloneInTheHeap;
+
+[Collection(nameof(AloneInTheHeap))]
 public sealed class EStargzWriterTests : IDisposable
 {
     private static readonly byte[] Small = new TarBuilder()
