@@ -44,6 +44,14 @@ public static class ImageUnit
     /// <summary>For filesystem images above <see cref="LargeLength"/>: they are mostly digests, of which no level makes less than half.</summary>
     private const int LargeLevel = 9;
 
+    /// <summary>
+    /// Patches of filesystem images above this (some 10,000 files) are compressed at <see cref="LargePatchLevel"/>: a worker waits for them, since nobody knows before which two images will be asked for.
+    /// </summary>
+    private const int LargePatchedLength = 2 << 20;
+
+    /// <summary>For 50,000 files of which a tenth changed: 80 ms instead of 240 ms, and 3 % longer, because most of a patch are digests.</summary>
+    private const int LargePatchLevel = 12;
+
     /// <summary>Both units, ready for <see cref="BundleWriter"/>. Deterministic for one libzstd version.</summary>
     /// <param name="image">Written verbatim.</param>
     /// <param name="level">zstd level; 0 stores.</param>
@@ -89,7 +97,8 @@ public static class ImageUnit
         payload.Raw(old.FilesystemDigest.ToArray());
         payload.VarInt(image.FilesystemImage.Length);
         payload.Bytes(patch);
-        byte[] encoded = [.. EncodeName(reference: null, index: null, indexMediaType: null, level), .. HeaderUnit.Encode(HeaderUnitKind.PatchedImage, payload.Written, level)];
+        int patchLevel = image.FilesystemImage.Length > LargePatchedLength ? Math.Min(level, LargePatchLevel) : level;
+        byte[] encoded = [.. EncodeName(reference: null, index: null, indexMediaType: null, level), .. HeaderUnit.Encode(HeaderUnitKind.PatchedImage, payload.Written, patchLevel)];
         return encoded.Length < unit.Length ? encoded : null;
     }
 
