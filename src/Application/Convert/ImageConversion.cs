@@ -154,7 +154,8 @@ internal sealed class ImageConversion(ConvertImageCommand command, IImageSource 
         foreach (LayerOutcome outcome in outcomes)
         {
             merger.Apply(outcome.Entries).ThrowIfFailure();
-            trees.Add(Digest.Of(filesystems.Build(merger.Build()).Span));
+            using BuiltFilesystem filesystem = filesystems.Build(merger.Build());
+            trees.Add(filesystem.Digest);
         }
 
         // 4. its documents

@@ -78,9 +78,9 @@ internal sealed class ImageShelf(IImageCatalog catalog, IFilesystemImages filesy
         }
 
         ContentOrigin origin = new([.. lowest.AsEnumerable().Reverse().DistinctBy(l => l.Digest)], await catalog.FindOriginsAsync(manifest, CancellationToken.None));
-        AssembledImage assembled = await assembler.AssembleAsync(lowest, ImageConfig.Parse(image.Config).Value, origin, CancellationToken.None);
+        using AssembledImage assembled = await assembler.AssembleAsync(lowest, ImageConfig.Parse(image.Config).Value, origin, CancellationToken.None);
         ReadOnlyMemory<byte> unit = assembler.EncodeUnit(image.Manifest, image.MediaType, image.Config, assembled);
-        KnownImage tree = filesystems.ReadNames(assembled.Filesystem);
+        KnownImage tree = filesystems.ReadNames(assembled.Filesystem.Bytes);
         ContentOrder partial = image.Learned is { } learned ? assembled.Order.Beginning(HotOf(learned, filesystems.ReadContents(image.Filesystem).Contents)) : assembled.Order;
         return new ShelvedImage(manifest, new OrderedImage(tree.Contents, partial.Digests, partial.HotCount), tree, unit, NoGroups);
     }

@@ -13,10 +13,13 @@ namespace Starlight.Application.Indexing;
 
 /// <summary>What layers give when they are put together.</summary>
 /// <param name="FileCount">Names of the tree that are not directories.</param>
-/// <param name="Filesystem">The tree as a container sees it, without contents.</param>
+/// <param name="Filesystem">The tree as a container sees it, without contents; belongs to this.</param>
 /// <param name="Names">Digest and content list of <paramref name="Filesystem"/>.</param>
 /// <param name="Order">In which order its contents are best sent.</param>
-internal sealed record AssembledImage(int FileCount, ReadOnlyMemory<byte> Filesystem, FilesystemImageContents Names, ContentOrder Order);
+internal sealed record AssembledImage(int FileCount, BuiltFilesystem Filesystem, FilesystemImageContents Names, ContentOrder Order) : IDisposable
+{
+    public void Dispose() => Filesystem.Dispose();
+}
 
 /// <summary>Puts indexed layers together: all of an image's, or the first few of them. The same layers give the same bytes on every proxy.</summary>
 internal sealed class ImageAssembler(ILayerScanner scanner, IFilesystemImages filesystems, IContentStore contents, ContentSupply supply, IBundleFormat format)
@@ -33,10 +36,18 @@ internal sealed class ImageAssembler(ILayerScanner scanner, IFilesystemImages fi
     {
         FileTree tree = Merge(baseFirst);
         ReleaseGarbage(tree);
-        ReadOnlyMemory<byte> filesystem = filesystems.Build(tree);
-        ReleaseGarbage(tree);
-        FilesystemImageContents names = filesystems.ReadContents(filesystem);
-        return new AssembledImage(tree.CountFiles(), filesystem, names, await OrderAsync(tree, names, config, origin, cancellationToken));
+        BuiltFilesystem filesystem = filesystems.Build(tree);
+        try
+        {
+            ReleaseGarbage(tree);
+            FilesystemImageContents names = filesystems.ReadContents(filesystem.Bytes);
+            return new AssembledImage(tree.CountFiles(), filesystem, names, await OrderAsync(tree, names, config, origin, cancellationToken));
+        }
+        catch
+        {
+            filesystem.Dispose();
+            throw;
+        }
     }
 
     /// <summary>
@@ -104,7 +115,7 @@ internal sealed class ImageAssembler(ILayerScanner scanner, IFilesystemImages fi
         Manifest = manifest,
         ManifestMediaType = manifestMediaType,
         Config = config,
-        FilesystemImage = image.Filesystem,
+        FilesystemImage = image.Filesystem.Bytes,
         FilesystemDigest = image.Names.Digest,
     });
 }

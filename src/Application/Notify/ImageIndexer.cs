@@ -61,7 +61,7 @@ internal sealed class ImageIndexer(LayerIndexer layers, ReadableImages readable,
         // 3.
         progress.Report(new NotifyProgress(NotifyStage.Merging, manifest.Digest));
         ContentOrigin contents = new([.. own.Select(l => l.Layer).Reverse().DistinctBy(l => l.Digest)], [origin]);
-        AssembledImage assembled = await assembler.AssembleAsync(own.Select(l => l.Layer), config, contents, cancellationToken);
+        using AssembledImage assembled = await assembler.AssembleAsync(own.Select(l => l.Layer), config, contents, cancellationToken);
         FilesystemImageContents names = assembled.Names;
 
         // 4.
@@ -85,7 +85,7 @@ internal sealed class ImageIndexer(LayerIndexer layers, ReadableImages readable,
             Manifest = manifest.Raw,
             Config = config.Raw,
             FilesystemDigest = names.Digest,
-            Filesystem = assembled.Filesystem,
+            Filesystem = assembled.Filesystem.Bytes.ToArray(),
             Unit = assembler.EncodeUnit(manifest.Raw, manifest.MediaType, config.Raw, assembled),
             Layers = [.. manifest.Layers.Select(l => l.Digest)],
             Order = [.. assembled.Order.Digests.Select(d => positions[d])],

@@ -1,7 +1,9 @@
 using System.Buffers;
 using System.IO.MemoryMappedFiles;
 using System.Runtime.InteropServices;
+using System.Security.Cryptography;
 using Microsoft.Win32.SafeHandles;
+using Starlight.Domain.Content;
 
 namespace Starlight.Infrastructure.Native;
 
@@ -79,6 +81,20 @@ internal sealed unsafe partial class SpooledMemory : MemoryManager<byte>
             yield return memory.Slice(at, Math.Min(Stride, memory.Length - at));
             Relax(memory);
         }
+    }
+
+    /// <summary>sha256, without bringing all of it in at once.</summary>
+    public static Digest Hash(ReadOnlyMemory<byte> memory)
+    {
+        using IncrementalHash hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        foreach (ReadOnlyMemory<byte> part in Parts(memory))
+        {
+            hash.AppendData(part.Span);
+        }
+
+        Span<byte> digest = stackalloc byte[Digest.Size];
+        hash.GetHashAndReset(digest);
+        return new Digest(digest);
     }
 
     public override Span<byte> GetSpan()

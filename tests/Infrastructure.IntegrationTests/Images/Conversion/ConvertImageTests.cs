@@ -62,10 +62,10 @@ public sealed class ConvertImageTests : IAsyncLifetime
         }
 
         // whoever indexes the converted image finds the tree that its manifest names
-        ReadOnlyMemory<byte> filesystem = _services.GetRequiredService<IFilesystemImages>().Build(TreeMerger.Merge(entries).Value);
-        Digest.Of(filesystem.Span).ToString().ShouldBe(manifest.Annotations[StarlightAnnotations.FilesystemDigest]);
+        using BuiltFilesystem filesystem = _services.GetRequiredService<IFilesystemImages>().Build(TreeMerger.Merge(entries).Value);
+        Digest.Of(filesystem.Bytes.Span).ToString().ShouldBe(manifest.Annotations[StarlightAnnotations.FilesystemDigest]);
         result.Images.ShouldHaveSingleItem().ShouldSatisfyAllConditions(
-            i => i.FilesystemDigest.ShouldBe(Digest.Of(filesystem.Span)), i => i.Layers.ShouldBe(2), i => i.ReusedLayers.ShouldBe(0), i => i.Platform.ToString().ShouldBe("linux/amd64"));
+            i => i.FilesystemDigest.ShouldBe(filesystem.Digest), i => i.Layers.ShouldBe(2), i => i.ReusedLayers.ShouldBe(0), i => i.Platform.ToString().ShouldBe("linux/amd64"));
         Directory.GetFileSystemEntries(_scratch["tmp"]).ShouldBeEmpty();
     }
 
