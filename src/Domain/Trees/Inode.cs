@@ -15,7 +15,7 @@ public sealed class Inode
 
     public Inode() => _attributes = new InodeAttributes();
 
-    /// <summary>An inode whose attributes others may have, too.</summary>
+    /// <summary>An inode whose attributes others may have, too: none of them may be set on it.</summary>
     [SetsRequiredMembers]
     internal Inode(InodeAttributes attributes) => _attributes = attributes;
 

@@ -21,6 +21,9 @@ internal sealed class LayerTree
     private const string WhiteoutPrefix = ".wh.";
     private const string OpaqueMarker = ".wh..wh..opq";
 
+    /// <summary>A short path can imply 2,047 directories of some 300 bytes each; ordinary layers imply a few. Arbitrary.</summary>
+    internal const int MaxImplied = 1_000_000;
+
     /// <summary>Topmost first.</summary>
     private readonly LayerTree[] _lower;
 
@@ -32,6 +35,7 @@ internal sealed class LayerTree
     private string? _lastParentPath;
     private LayerDirectory? _lastParent;
     private bool _replacedDirectory;
+    private int _implied;
 
     /// <param name="lower">The layers below, topmost first; none for the base layer.</param>
     public LayerTree(LayerTree[] lower) => _lower = lower;
@@ -273,6 +277,11 @@ internal sealed class LayerTree
                 IsOpaque = wasWhiteout,
             };
             at.Set(name, new LayerNode(made));
+            if (++_implied > MaxImplied)
+            {
+                return TreeErrors.TooManyDirectories(entry);
+            }
+
             at = made;
         }
 

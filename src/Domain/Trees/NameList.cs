@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using Starlight.Domain.SharedKernel;
 
 namespace Starlight.Domain.Trees;
 
@@ -27,6 +28,7 @@ internal sealed class NameList
 
     /// <summary>Where the name begins.</summary>
     /// <exception cref="ArgumentException">It has more than 65,535 bytes; a path has 4,095 at most.</exception>
+    /// <exception cref="FailureException">ResourceExhausted <c>Layer.TooManyNames</c>.</exception>
     public int Add(ReadOnlySpan<byte> name)
     {
         if (name.Length > ushort.MaxValue)
@@ -34,7 +36,8 @@ internal sealed class NameList
             throw new ArgumentException($"a name of {name.Length} bytes", nameof(name));
         }
 
-        int needed = checked(_length + name.Length + (name.Length < Long ? 1 : 3));
+        long total = (long)_length + name.Length + (name.Length < Long ? 1 : 3);
+        int needed = total <= Array.MaxLength ? (int)total : throw new FailureException(TreeErrors.TooManyNames());
         if (needed > _bytes.Length)
         {
             Array.Resize(ref _bytes, Math.Max(needed, (int)Math.Min(Array.MaxLength, 32 + (_bytes.Length * 3L / 2))));

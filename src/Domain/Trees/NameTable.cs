@@ -1,9 +1,10 @@
 using System.Text;
+using Starlight.Domain.SharedKernel;
 
 namespace Starlight.Domain.Trees;
 
 /// <summary>
-/// What each of a directory's names stands for, found by name. Small, because a layer may have a million: 13 to 17 bytes a name besides the name itself and <typeparamref name="T"/>. Entries are numbered in the order
+/// What each of a directory's names stands for, found by name. Small, because a layer may have a million: 8 to 16 bytes a name besides the name itself and <typeparamref name="T"/>. Entries are numbered in the order
 /// of their first addition and may be changed and removed while they are gone through. Not safe for concurrent use.
 /// </summary>
 internal sealed class NameTable<T>
@@ -160,13 +161,7 @@ internal sealed class NameTable<T>
         slots[slot] = entry + 1;
     }
 
-    /// <summary>Another one in each process, so that no image can be made of names that collide.</summary>
-    private static uint Hash(scoped ReadOnlySpan<byte> name)
-    {
-        HashCode hash = default;
-        hash.AddBytes(name);
-        return (uint)hash.ToHashCode();
-    }
+    private static uint Hash(scoped ReadOnlySpan<byte> name) => (uint)SeededHash.Of(name);
 }
 
 /// <summary>Looks names up that come as text of one char per byte (<see cref="PosixPath.Raw"/>).</summary>

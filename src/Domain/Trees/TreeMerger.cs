@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using Starlight.Domain.SharedKernel;
 
 namespace Starlight.Domain.Trees;

@@ -7,13 +7,21 @@ using Starlight.Infrastructure.Native;
 namespace Starlight.Infrastructure.Erofs;
 
 /// <summary>The use cases' door to the EROFS writer and reader.</summary>
-/// <param name="spoolDirectory">For large images while they are built; null for the system's directory for temporary files.</param>
+/// <param name="spoolDirectory">For large images while they are built; null for <see cref="SpooledMemory.DefaultDirectory"/>.</param>
 internal sealed class ErofsFilesystemImages(string? spoolDirectory = null) : IFilesystemImages
 {
     public BuiltFilesystem Build(FileTree tree)
     {
         IMemoryOwner<byte> image = ErofsWriter.Rent(tree, spoolDirectory);
-        return new BuiltFilesystem(image, SpooledMemory.Hash(image.Memory));
+        try
+        {
+            return new BuiltFilesystem(image, SpooledMemory.Hash(image.Memory));
+        }
+        catch
+        {
+            image.Dispose();
+            throw;
+        }
     }
 
     public FilesystemImageContents ReadContents(ReadOnlyMemory<byte> image)

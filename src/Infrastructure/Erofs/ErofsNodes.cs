@@ -82,6 +82,11 @@ internal sealed class ErofsNodes
 
         // Exactly as many as there are names: lists that grow by doubling would take twice the memory of a large tree.
         int names = CountNames(root);
+        if (names > Array.MaxLength / ErofsFormat.DirentSize)
+        {
+            throw ErofsFormat.Unsupported($"{names} names need more than 2 GiB of metadata");
+        }
+
         _nodes.EnsureCapacity(names + 1);
         _targets.EnsureCapacity(names);
         InodeNumbers known = new(names);
@@ -260,7 +265,7 @@ internal sealed class ErofsNodes
         return end <= Array.MaxLength ? new ErofsExtents(position, data, end) : throw ErofsFormat.Unsupported($"{_nodes.Count} inodes need more than 2 GiB of metadata");
     }
 
-    /// <summary>Numbers of the inodes seen, found by the object: 4 to 8 bytes each, as most have one name only and are looked up in vain.</summary>
+    /// <summary>Numbers of the inodes seen, found by the object: 6 to 11 bytes each, as most have one name only and are looked up in vain.</summary>
     private readonly struct InodeNumbers
     {
         /// <summary>Open addressing with linear probing: number of a node plus one, 0 is free.</summary>

@@ -5,6 +5,7 @@ using System.Numerics;
 using System.Runtime.InteropServices;
 using System.Text;
 using Starlight.Domain.Content;
+using Starlight.Domain.SharedKernel;
 using Starlight.Domain.Trees;
 using Starlight.Infrastructure.Native;
 
@@ -39,8 +40,8 @@ public sealed class ErofsWriter
 
     /// <summary>The same, in memory that is not resident if the image is large.</summary>
     /// <param name="tree">What a container sees.</param>
-    /// <param name="directory">For a large image; null for the system's directory for temporary files.</param>
-    /// <exception cref="IOException">No room in <paramref name="directory"/>.</exception>
+    /// <param name="directory">For a large image; null for <see cref="SpooledMemory.DefaultDirectory"/>.</param>
+    /// <exception cref="FailureException">As of <see cref="SpooledMemory.Rent"/>.</exception>
     internal static IMemoryOwner<byte> Rent(FileTree tree, string? directory)
     {
         ErofsWriter writer = new(tree);

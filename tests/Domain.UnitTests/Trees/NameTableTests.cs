@@ -1,4 +1,5 @@
 using System.Text;
+using Starlight.Domain.SharedKernel;
 using Starlight.Domain.Trees;
 
 namespace Starlight.Domain.UnitTests.Trees;
@@ -52,6 +53,36 @@ public sealed class NameTableTests
         }
 
         found.OrderBy(e => e.Key, StringComparer.Ordinal).ShouldBe(expected.OrderBy(e => e.Key, StringComparer.Ordinal));
+    }
+
+    /// <summary>Names for which <see cref="HashCode"/> has a handful of values whatever its seed: what one of its lanes adds for one word is taken away by the next.</summary>
+    [Fact]
+    public void Hash_OfNamesMadeToCollide_HasManyValues()
+    {
+        const uint prime1 = 2654435761;
+        const uint prime2 = 2246822519;
+        uint inverse = 1;
+        for (int i = 0; i < 5; i++)
+        {
+            inverse *= 2 - (prime2 * inverse);
+        }
+
+        HashSet<int> ours = [];
+        HashSet<int> framework = [];
+        for (uint i = 0; i < 4096; i++)
+        {
+            uint[] words = [0x61616161, 0x62626262, 0x63636363, 0x64646464, 0x65656565, 0x66666666, 0x67676767, 0x68686868];
+            words[0] += (i << 19) * inverse;
+            words[4] -= i * prime1 * inverse;
+            ReadOnlySpan<byte> name = System.Runtime.InteropServices.MemoryMarshal.AsBytes<uint>(words);
+            ours.Add(SeededHash.Of(name));
+            HashCode hash = default;
+            hash.AddBytes(name);
+            framework.Add(hash.ToHashCode());
+        }
+
+        framework.Count.ShouldBeLessThan(64);
+        ours.Count.ShouldBeGreaterThan(4000);
     }
 
     [Theory]

@@ -1,4 +1,6 @@
 using System.Buffers;
+using System.Globalization;
+using Starlight.Domain.SharedKernel;
 using Starlight.Infrastructure.Native;
 using Starlight.TestKit;
 
@@ -32,9 +34,9 @@ public sealed class SpooledMemoryTests
         using ScratchDirectory directory = new();
         using IMemoryOwner<byte> owner = SpooledMemory.Rent(64 << 20, directory.Path);
         owner.Memory.Span.Fill(7);
-        long before = ResidentFilePages();
+        Resident(directory).ShouldBe(64 << 20);
         SpooledMemory.Relax(owner.Memory);
-        (before - ResidentFilePages()).ShouldBeGreaterThan(48 << 20);
+        Resident(directory).ShouldBe(0);
         owner.Memory.Span.ContainsAnyExcept((byte)7).ShouldBeFalse();
     }
 
@@ -47,8 +49,37 @@ public sealed class SpooledMemoryTests
         owner.Dispose();
         Should.Throw<ObjectDisposedException>(() => memory.Span.Length);
         SpooledMemory.Relax(memory);
+        owner.Dispose();
+        File.ReadAllText("/proc/self/maps").ShouldNotContain(directory.Path);
     }
 
-    private static long ResidentFilePages() =>
-        long.Parse(File.ReadLines("/proc/self/status").First(l => l.StartsWith("RssFile:", StringComparison.Ordinal)).Split(' ', StringSplitOptions.RemoveEmptyEntries)[1], System.Globalization.CultureInfo.InvariantCulture) << 10;
+    [Fact]
+    public void Rent_WhenTheDiskIsFull_SaysSoInsteadOfFailingLater()
+    {
+        using ScratchDirectory directory = new();
+        using Mounted disk = Mounted.On(directory["disk"], (Type: "tmpfs", Source: "none", Options: ["size=20m"]));
+        Error error = Should.Throw<FailureException>(() => SpooledMemory.Rent(32 << 20, disk.Target)).Error;
+
+        error.Code.ShouldBe("Spool.NoSpace");
+        error.Kind.ShouldBe(ErrorKind.ResourceExhausted);
+        error.Message.ShouldContain(disk.Target);
+        Directory.EnumerateFileSystemEntries(disk.Target).ShouldBeEmpty();
+        SpooledMemory.Rent(SpooledMemory.Threshold, disk.Target).Dispose();
+    }
+
+    [Fact]
+    public void Rent_WhenTheDirectoryIsMissing_NamesIt()
+    {
+        Error error = Should.Throw<FailureException>(() => SpooledMemory.Rent(SpooledMemory.Threshold, "/nowhere")).Error;
+
+        error.Code.ShouldBe("Spool.Unusable");
+        error.Message.ShouldContain("/nowhere");
+    }
+
+    /// <summary>Bytes of the mapped file that this process holds (proc(5), smaps).</summary>
+    private static long Resident(ScratchDirectory directory) => File.ReadLines("/proc/self/smaps")
+        .SkipWhile(l => !l.Contains(directory.Path, StringComparison.Ordinal))
+        .Where(l => l.StartsWith("Rss:", StringComparison.Ordinal))
+        .Select(l => long.Parse(l.Split(' ', StringSplitOptions.RemoveEmptyEntries)[1], CultureInfo.InvariantCulture) << 10)
+        .First();
 }

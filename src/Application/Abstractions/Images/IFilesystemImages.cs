@@ -25,14 +25,14 @@ public sealed class BuiltFilesystem(IMemoryOwner<byte> owner, Digest digest) : I
 }
 
 /// <summary>
-/// Turns merged trees into filesystem images and back (docs/formats/filesystem-image.md). Pure functions of their arguments; safe for
+/// Turns merged trees into filesystem images and back (docs/formats/filesystem-image.md). The results depend on the arguments alone; safe for
 /// concurrent use. Images of other origin fail with <c>FilesystemImage.Malformed</c> (DataCorrupt), trees beyond the format's limits with
 /// <c>FilesystemImage.TreeUnsupported</c> (ResourceExhausted), both as <see cref="Starlight.Domain.SharedKernel.FailureException"/>.
 /// </summary>
 public interface IFilesystemImages
 {
     /// <summary>The image of a tree. The same tree gives the same bytes on every machine.</summary>
-    /// <exception cref="IOException">A large image goes to a temporary file, for which there is no room.</exception>
+    /// <exception cref="Starlight.Domain.SharedKernel.FailureException">ResourceExhausted <c>Spool.NoSpace</c>: a large image goes to a temporary file, for which there is no room.</exception>
     BuiltFilesystem Build(FileTree tree);
 
     /// <summary>Digest and content list of an image. The bytes are treated as hostile.</summary>
