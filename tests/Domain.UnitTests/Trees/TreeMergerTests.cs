@@ -68,7 +68,7 @@ public sealed class TreeMergerTests
         string deep = string.Concat(Enumerable.Repeat("/d", 2000));
         IEnumerable<LayerEntry> entries = Enumerable.Range(0, 100_000).Select(i => File($"{i}{deep}/bad"));
 
-        Error error = new TreeMerger().Apply(entries).Error;
+        Error error = new TreeMerger().Apply(entries).Error!;
 
         error.Code.ShouldBe("Layer.TooManyDirectories");
         error.Message.ShouldContain("bad");
