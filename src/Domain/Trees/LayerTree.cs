@@ -271,7 +271,7 @@ internal sealed class LayerTree
             }
 
             bool wasWhiteout = at.TryGet(name, out _);
-            LayerDirectory made = new(wasWhiteout ? UnpackedInodes.DefaultDirectory : InheritedAttributes(components[..(i + 1)]))
+            LayerDirectory made = new(wasWhiteout || IsBase ? UnpackedInodes.DefaultDirectory : InheritedAttributes(components[..(i + 1)]))
             {
                 IsImplied = true,
                 IsOpaque = wasWhiteout,
