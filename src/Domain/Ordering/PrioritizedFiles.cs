@@ -27,6 +27,8 @@ public sealed class PrioritizedFiles
         Paths = distinct;
     }
 
+    public static PrioritizedFiles None { get; } = new([]);
+
     /// <summary>Each once, cleaned.</summary>
     public IReadOnlyList<PosixPath> Paths { get; }
 

@@ -1,5 +1,4 @@
 using Starlight.Domain.Ordering;
-using Starlight.Domain.SharedKernel;
 using Starlight.Domain.Trees;
 using Starlight.TestKit;
 using static Starlight.TestKit.LayerEntries;
@@ -89,16 +88,16 @@ public sealed class LayerOrderTests
         for (int seed = 0; seed < 20_000; seed++)
         {
             Random random = new(seed);
-            LayerEntry[] lower = random.Next(3) == 0 ? [] : Layer(random, 12);
-            LayerEntry[] upper = Layer(random, random.Next(1, 25));
-            LayerEntry[] top = random.Next(2) == 0 ? [] : Layer(random, 6);
+            LayerEntry[] lower = random.Next(3) == 0 ? [] : RandomLayers.Create(random, 12);
+            LayerEntry[] upper = RandomLayers.Create(random, random.Next(1, 25));
+            LayerEntry[] top = random.Next(2) == 0 ? [] : RandomLayers.Create(random, 6);
             PrioritizedFiles files = new(Enumerable.Range(0, random.Next(1, 6)).Select(_ => upper[random.Next(upper.Length)].Path));
             LayerOrder order = LayerOrder.Of(upper, files);
             LayerEntry[] reordered = Apply(upper, order);
             moved += order.IsInPlace ? 0 : 1;
 
-            string before = Describe(TreeMerger.Merge(lower.Length == 0 ? [upper, top] : [lower, upper, top]));
-            string after = Describe(TreeMerger.Merge(lower.Length == 0 ? [reordered, top] : [lower, reordered, top]));
+            string before = RandomLayers.Describe(TreeMerger.Merge(lower.Length == 0 ? [upper, top] : [lower, upper, top]));
+            string after = RandomLayers.Describe(TreeMerger.Merge(lower.Length == 0 ? [reordered, top] : [lower, reordered, top]));
 
             after.ShouldBe(before, $"seed {seed}: {string.Join(", ", upper.Select(e => $"{e.Kind} {e.Path}->{e.LinkTarget}"))} | hot {string.Join(", ", files.Paths)} | {string.Join(' ', order.First)}");
             LayerOrder again = LayerOrder.Of(reordered, files);
@@ -130,43 +129,4 @@ public sealed class LayerOrderTests
     private static LayerEntry[] Apply(LayerEntry[] entries, LayerOrder order) => [.. order.First.Select(i => entries[i]), .. entries.Where((_, i) => !order.First.Contains(i))];
 
     private static PrioritizedFiles Files(params string[] paths) => new(paths.Select(PosixPath.FromText));
-
-    private static LayerEntry[] Layer(Random random, int count) => [.. Enumerable.Range(0, count).Select(_ => Entry(random))];
-
-    private static LayerEntry Entry(Random random)
-    {
-        string path = Path(random);
-        string parent = path.Contains('/', StringComparison.Ordinal) ? path[..(path.LastIndexOf('/') + 1)] : "";
-        long time = random.Next(1, 1000);
-        string mode = random.Next(2) == 0 ? "755" : "700";
-        return random.Next(20) switch
-        {
-            < 6 => Dir(path, mode, mtime: time, xattrs: random.Next(3) == 0 ? [Attribute($"user.{random.Next(3)}", $"{random.Next(3)}")] : []),
-            < 13 => File(path, $"{random.Next(100)}", mode, mtime: time),
-            < 16 => HardLink(path, Path(random), mode, mtime: time),
-            16 => Symlink(path, Path(random), mtime: time),
-            17 => Device(path, FileKind.CharacterDevice, 0, 0),
-            18 => File(parent + ".wh." + path[parent.Length..]),
-            _ => File(parent + ".wh..wh..opq"),
-        };
-    }
-
-    private static string Path(Random random) => string.Join('/', Enumerable.Range(0, random.Next(1, 4)).Select(_ => $"{(char)('a' + random.Next(3))}"));
-
-    private static string Describe(Result<FileTree> merged)
-    {
-        if (!merged.IsSuccess)
-        {
-            // which of several faults is met first may change
-            return "refused";
-        }
-
-        Dictionary<Inode, PosixPath> first = new(ReferenceEqualityComparer.Instance);
-        return string.Join('\n', merged.Value.Walk().Select(e =>
-        {
-            first.TryAdd(e.Inode, e.Path);
-            Inode i = e.Inode;
-            return $"{e.Path} {i.Kind} {i.Mode} {i.Uid}:{i.Gid} {i.MtimeSeconds} {i.Size} {i.Content} {i.LinkTarget} {string.Join(',', i.Xattrs.Select(x => $"{x.Name}={Convert.ToHexString(x.Value.Span)}"))} as {first[i]}";
-        }));
-    }
 }
