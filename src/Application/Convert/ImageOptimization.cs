@@ -1,4 +1,5 @@
 using Starlight.Application.Abstractions.Proxies;
+using Starlight.Application.Delta;
 using Starlight.Domain.Images;
 using Starlight.Domain.Ordering;
 using Starlight.Domain.References;
@@ -56,7 +57,7 @@ internal sealed class ImageOptimization
         {
             orders = await proxy.FindAsync(reference, anyVersion, cancellationToken);
         }
-        catch (FailureException e) when (e.Error.Kind == ErrorKind.NotFound || (e.Error.Kind == ErrorKind.PermissionDenied && reference != _command.Destination))
+        catch (FailureException e) when (e.Error.Code == DeltaErrors.NotIndexedCode || (e.Error.Kind == ErrorKind.PermissionDenied && reference != _command.Destination))
         {
             // not known; a source may also be in a repository that the account has nothing to do with
             return;

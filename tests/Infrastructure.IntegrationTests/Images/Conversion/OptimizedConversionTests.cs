@@ -132,6 +132,7 @@ public sealed class OptimizedConversionTests : ConversionTest
     [InlineData(ErrorKind.Unavailable)]
     [InlineData(ErrorKind.Unauthenticated)]
     [InlineData(ErrorKind.PermissionDenied)]
+    [InlineData(ErrorKind.NotFound)]
     public async Task Convert_WhenProxyDoesNotAnswer_FailsAsItSaysAndSendsNothing(ErrorKind kind)
     {
         AddImage("src", "1", [Base], MediaTypes.OciManifest);
@@ -182,7 +183,7 @@ public sealed class OptimizedConversionTests : ConversionTest
         public Task<IReadOnlyList<SentOrder>> FindAsync(ImageReference reference, bool anyVersion, CancellationToken cancellationToken)
         {
             Asked.Add((reference, anyVersion));
-            Error? failure = Failure ?? (known.ContainsKey(reference) ? null : new Error("Delta.NotIndexed", "not known", ErrorKind.NotFound));
+            Error? failure = Failure ?? (known.ContainsKey(reference) ? null : new Error("Image.NotIndexed", "not known", ErrorKind.NotFound));
             return failure is null ? Task.FromResult<IReadOnlyList<SentOrder>>(known[reference]) : throw new FailureException(failure);
         }
     }
