@@ -19,6 +19,9 @@ public sealed record GetOrderQuery(ImageReference Reference, Platform? Platform)
 {
     /// <summary>As in <see cref="GetDeltaQuery.Readable"/>.</summary>
     public RepositoryPatterns Readable { get; init; } = RepositoryPatterns.All;
+
+    /// <summary>If the tag is not known, another version of its repository that has a learned order.</summary>
+    public bool AnyVersion { get; init; }
 }
 
 /// <summary>The order of one image.</summary>
@@ -38,11 +41,19 @@ public sealed record OrderedContent(ContentRef Content, IReadOnlyList<PosixPath>
 
 internal sealed class GetOrderHandler(IImageQueries queries, IImageCatalog catalog, ITraces traces, IFilesystemImages filesystems) : IRequestHandler<GetOrderQuery, Result<IReadOnlyList<ImageOrder>>>
 {
+    /// <summary>Of a repository's versions those looked at that were wanted last. Arbitrary; one that nobody wanted has no traces either.</summary>
+    private const int MaxVersions = 32;
+
     public async Task<Result<IReadOnlyList<ImageOrder>>> Handle(GetOrderQuery request, CancellationToken cancellationToken)
     {
         IReadOnlyDictionary<Platform, NamedImage> platforms = request.Reference.Digest is { } digest
             ? await queries.FindByDigestAsync(digest, cancellationToken)
             : await queries.FindByTagAsync(request.Reference, cancellationToken);
+        if (platforms.Count == 0 && request.AnyVersion)
+        {
+            platforms = await FindTracedVersionsAsync(request.Reference, cancellationToken);
+        }
+
         IEnumerable<Digest> manifests = request.Platform is { } platform
             ? new[] { platform.Match(platforms) }.OfType<NamedImage>().Select(i => i.Manifest)
             : platforms.OrderBy(p => p.Key.ToString(), StringComparer.Ordinal).Select(p => p.Value.Manifest).Distinct();
@@ -57,6 +68,21 @@ internal sealed class GetOrderHandler(IImageQueries queries, IImageCatalog catal
         }
 
         return orders.Count > 0 ? orders : DeltaErrors.NotIndexed(request.Reference, request.Platform ?? Platform.Local, []);
+    }
+
+    /// <summary>For each platform the version wanted last among those with a learned order.</summary>
+    private async Task<IReadOnlyDictionary<Platform, NamedImage>> FindTracedVersionsAsync(ImageReference reference, CancellationToken cancellationToken)
+    {
+        Dictionary<Platform, NamedImage> versions = [];
+        foreach ((Digest manifest, Platform platform) in await queries.FindLastUsedAsync(reference.Registry, reference.Repository, MaxVersions, cancellationToken))
+        {
+            if (!versions.ContainsKey(platform) && await catalog.FindImageAsync(manifest, cancellationToken) is { Learned: not null })
+            {
+                versions.Add(platform, new NamedImage(manifest, Index: null));
+            }
+        }
+
+        return versions;
     }
 
     private ImageOrder Describe(IndexedImage image, LearnedOrder own)
