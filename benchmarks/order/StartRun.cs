@@ -25,6 +25,9 @@ internal sealed class StartRun : IAsyncDisposable
         ["tomcat"] = 7008,
     };
 
+    /// <summary>Little against the quickest start, and enough that asking takes no time from it.</summary>
+    private static readonly TimeSpan AskEvery = TimeSpan.FromMilliseconds(2);
+
     private readonly string _directory;
     private readonly string _app;
     private readonly StarlightStack _stack;
@@ -81,10 +84,44 @@ internal sealed class StartRun : IAsyncDisposable
         (await _stack.Cli("optimizer", "on")).Succeeded();
         double seconds = await RunAsync(reference);
         (await _stack.Cli("optimizer", "off")).Succeeded();
-        string file = Directory.GetFiles(Path.Combine(_stack.FsRoot, "traces"), "*.trace").Single();
+        string file = Traces().Single();
         HashSet<string> opened = [.. File.ReadLines(file).Skip(1).Select(line => "sha256:" + line.Split(' ')[0])];
         (await _stack.Cli("report")).Succeeded();
         return (opened, seconds);
+    }
+
+    /// <summary>Starts the old version, complete on the worker, <paramref name="pairs"/> times traced and as often untraced. The two take turns in being first, so that what drifts meets both.</summary>
+    public async Task<TracingFigures> MeasureTracingAsync(int pairs)
+    {
+        string reference = await PushAsync("old");
+        await _stack.NotifyAsync(reference);
+        await _stack.PullWholeAsync(reference);
+        for (int warm = 0; warm < 2; warm++)
+        {
+            _ = await RunAsync(reference, traced: false);
+            _ = await RunAsync(reference, traced: true);
+        }
+
+        double[] untraced = new double[pairs];
+        double[] traced = new double[pairs];
+        for (int pair = 0; pair < pairs; pair++)
+        {
+            bool tracedFirst = pair % 2 == 1;
+            (tracedFirst ? traced : untraced)[pair] = await RunAsync(reference, tracedFirst);
+            (tracedFirst ? untraced : traced)[pair] = await RunAsync(reference, !tracedFirst);
+        }
+
+        return new TracingFigures(_app, (int)Traces().Average(file => File.ReadLines(file).Skip(1).Count()), untraced, traced);
+    }
+
+    private string[] Traces() => Directory.GetFiles(Path.Combine(_stack.FsRoot, "traces"), "*.trace");
+
+    private async Task<double> RunAsync(string reference, bool traced)
+    {
+        (await _stack.Cli("optimizer", traced ? "on" : "off")).Succeeded();
+        double seconds = await RunAsync(reference);
+        (await _stack.Cli("optimizer", "off")).Succeeded();
+        return seconds;
     }
 
     /// <returns>Seconds until the application answers.</returns>
@@ -100,7 +137,7 @@ internal sealed class StartRun : IAsyncDisposable
                 throw new TimeoutException($"{_app} does not answer\n{_stack.Logs}");
             }
 
-            await Task.Delay(10);
+            await Task.Delay(AskEvery);
         }
 
         double seconds = Stopwatch.GetElapsedTime(started).TotalSeconds;
@@ -110,24 +147,20 @@ internal sealed class StartRun : IAsyncDisposable
         return seconds;
     }
 
-    private static bool Answers(int port)
+    /// <summary>Without exceptions: there are hundreds of refusals before the answer.</summary>
+    private static bool Answers(int port) => Array.Exists([IPAddress.Loopback, IPAddress.IPv6Loopback], address =>
     {
-        foreach (IPAddress address in new[] { IPAddress.Loopback, IPAddress.IPv6Loopback })
+        using Socket socket = new(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+        using SocketAsyncEventArgs connect = new() { RemoteEndPoint = new IPEndPoint(address, port) };
+        using ManualResetEventSlim done = new();
+        connect.Completed += (_, _) => done.Set();
+        if (socket.ConnectAsync(connect))
         {
-            using Socket socket = new(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
-            try
-            {
-                socket.Connect(address, port);
-                return true;
-            }
-            catch (SocketException)
-            {
-                // not yet
-            }
+            done.Wait();
         }
 
-        return false;
-    }
+        return connect.SocketError == SocketError.Success;
+    });
 
     private async Task<(IReadOnlyList<(string Digest, long Size)> Order, int Hot, IReadOnlyList<(string, long)> ByPath)> OrderAsync(string reference)
     {
