@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
@@ -49,28 +50,26 @@ internal sealed class StartRun : IAsyncDisposable
         (IReadOnlyList<(string, long)> predicted, int predictedHot, _) = await OrderAsync(old);
         await _stack.PullWholeAsync(old);
         _ = await RunAsync(old); // the first start of all finds caches cold
-        double untraced = await RunAsync(old);
-        (HashSet<string> first, double traced) = await TraceAsync(old);
+        IReadOnlyList<Opening> first = await TraceAsync(old, predicted);
 
         // The new one: what it inherits, then its own.
         string renewed = await PushAsync("new");
         await _stack.NotifyAsync(renewed);
         (IReadOnlyList<(string, long)> inherited, int inheritedHot, _) = await OrderAsync(renewed);
         await _stack.PullWholeAsync(renewed);
-        (HashSet<string> second, _) = await TraceAsync(renewed);
+        _ = await RunAsync(renewed);
+        IReadOnlyList<Opening> second = await TraceAsync(renewed, inherited);
         (IReadOnlyList<(string Digest, long Size)> own, int ownHot, IReadOnlyList<(string, long)> byPath) = await OrderAsync(renewed);
-        (HashSet<string> third, _) = await TraceAsync(renewed);
+        IReadOnlyList<Opening> third = await TraceAsync(renewed, own);
         return new StartFigures(
             _app,
             third.Count,
-            own.Where(c => third.Contains(c.Digest)).Sum(c => c.Size),
+            third.Sum(o => o.Size),
             own.Sum(c => c.Size),
             OrderFigures.Of(byPath, 0, third),
             OrderFigures.Of(predicted, predictedHot, first),
             OrderFigures.Of(inherited, inheritedHot, second),
-            OrderFigures.Of(own, ownHot, third),
-            untraced,
-            traced);
+            OrderFigures.Of(own, ownHot, third));
     }
 
     public async ValueTask DisposeAsync()
@@ -79,15 +78,20 @@ internal sealed class StartRun : IAsyncDisposable
         await _stack.DisposeAsync();
     }
 
-    private async Task<(HashSet<string> Opened, double Seconds)> TraceAsync(string reference)
+    /// <summary>HEX AT WAITED, microseconds, per line.</summary>
+    private async Task<IReadOnlyList<Opening>> TraceAsync(string reference, IReadOnlyList<(string Digest, long Size)> order)
     {
-        (await _stack.Cli("optimizer", "on")).Succeeded();
-        double seconds = await RunAsync(reference);
-        (await _stack.Cli("optimizer", "off")).Succeeded();
-        string file = Traces().Single();
-        HashSet<string> opened = [.. File.ReadLines(file).Skip(1).Select(line => "sha256:" + line.Split(' ')[0])];
+        Dictionary<string, long> sizes = order.ToDictionary(c => c.Digest, c => c.Size, StringComparer.Ordinal);
+        _ = await RunAsync(reference, traced: true);
+        Opening[] opens =
+        [
+            .. File.ReadLines(Traces().Single()).Skip(1)
+                .Select(line => line.Split(' '))
+                .Select(open => new Opening("sha256:" + open[0], sizes["sha256:" + open[0]], long.Parse(open[1], CultureInfo.InvariantCulture) / 1e6))
+                .OrderBy(open => open.At),
+        ];
         (await _stack.Cli("report")).Succeeded();
-        return (opened, seconds);
+        return opens;
     }
 
     /// <summary>Starts the old version, complete on the worker, <paramref name="pairs"/> times traced and as often untraced. The two take turns in being first, so that what drifts meets both.</summary>
