@@ -12,7 +12,8 @@ internal readonly record struct Opening(string Digest, long Size, double At);
 /// <param name="Prefix">Share of the opened bytes among as many bytes at the beginning of the stream as the start-up opens: 1 is an order without a byte that nobody wanted yet.</param>
 /// <param name="BeforeStall">Share of the opened bytes that have arrived, and are being used, before the first stall: see <see cref="Of"/>.</param>
 /// <param name="Late">How much longer the start-up takes than in the best order, as a share of what it takes in that.</param>
-internal sealed record OrderFigures(double Hot, double HotSize, double Prefix, double BeforeStall, double Late)
+/// <param name="StalledAt">The content whose open was the first stall; null if there was none.</param>
+internal sealed record OrderFigures(double Hot, double HotSize, double Prefix, double BeforeStall, double Late, string? StalledAt)
 {
     /// <summary>Bits per second: of the line on which stalls are looked for.</summary>
     public const double Line = 100e6;
@@ -47,28 +48,33 @@ internal sealed record OrderFigures(double Hot, double HotSize, double Prefix, d
         }
 
         long hotOpened = order.Take(hot).Where(c => opened.Contains(c.Digest)).Sum(c => c.Size);
-        (double stall, double late) = Play(opens, ends, all);
-        return new OrderFigures((double)hotOpened / all, (double)order.Take(hot).Sum(c => c.Size) / all, (double)prefix / all, stall, late);
+        (double stall, double late, string? at) = Play(opens, ends, all);
+        return new OrderFigures((double)hotOpened / all, (double)order.Take(hot).Sum(c => c.Size) / all, (double)prefix / all, stall, late, at);
     }
 
-    private static (double BeforeStall, double Late) Play(IReadOnlyList<Opening> opens, Dictionary<string, long> ends, long all)
+    private static (double BeforeStall, double Late, string? StalledAt) Play(IReadOnlyList<Opening> opens, Dictionary<string, long> ends, long all)
     {
         const double BytesPerSecond = Line / 8;
         double before = 0; // when the last open comes on a worker where everything is
         double here = 0; // when the last open was answered
         double best = 0; // the same in the best order
         long sent = 0; // by the best order
-        long? untilStall = null;
+        long untilStall = all;
+        string? stalledAt = null;
         foreach (Opening open in opens)
         {
             double pause = open.At - before;
             before = open.At;
             here = Math.Max(here + pause, ends[open.Digest] / BytesPerSecond);
             best = Math.Max(best + pause, (sent + open.Size) / BytesPerSecond);
-            untilStall ??= here - best > Unnoticed + (Tolerated * best) ? sent : null;
+            if (stalledAt is null && here - best > Unnoticed + (Tolerated * best))
+            {
+                (stalledAt, untilStall) = (open.Digest, sent);
+            }
+
             sent += open.Size;
         }
 
-        return ((double)(untilStall ?? all) / all, (here - best) / best);
+        return ((double)untilStall / all, (here - best) / best, stalledAt);
     }
 }

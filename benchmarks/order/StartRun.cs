@@ -33,6 +33,7 @@ internal sealed class StartRun : IAsyncDisposable
     private readonly string _app;
     private readonly StarlightStack _stack;
     private readonly HttpClient _http;
+    private readonly Dictionary<string, string> _paths = new(StringComparer.Ordinal);
 
     private StartRun(string directory, string app, StarlightStack stack)
     {
@@ -69,7 +70,8 @@ internal sealed class StartRun : IAsyncDisposable
             OrderFigures.Of(byPath, 0, third),
             OrderFigures.Of(predicted, predictedHot, first),
             OrderFigures.Of(inherited, inheritedHot, second),
-            OrderFigures.Of(own, ownHot, third));
+            OrderFigures.Of(own, ownHot, third),
+            _paths);
     }
 
     public async ValueTask DisposeAsync()
@@ -171,6 +173,11 @@ internal sealed class StartRun : IAsyncDisposable
         JsonNode image = JsonNode.Parse(await _http.GetStringAsync($"/starlight/order?all=true&ref={Uri.EscapeDataString(reference)}"))!["images"]![0]!;
         (string Digest, long Size, string Path)[] contents =
             [.. image["contents"]!.AsArray().Select(c => ((string)c!["digest"]!, (long)c["size"]!, c["paths"]!.AsArray().Select(p => (string)p!).Min(StringComparer.Ordinal)!))];
+        foreach ((string digest, _, string path) in contents)
+        {
+            _paths[digest] = path;
+        }
+
         return ([.. contents.Select(c => (c.Digest, c.Size))], (int)image["hot"]!, [.. contents.OrderBy(c => c.Path, StringComparer.Ordinal).Select(c => (c.Digest, c.Size))]);
     }
 
