@@ -39,7 +39,7 @@ public sealed class ContentOrderTests
             .File("/aaa", "cold");
 
         image.Hot(["app"]).ShouldBe(
-            ["/usr/bin/app", "/usr/lib64/ld.so", "/etc/ld.so.cache", "/usr/lib/x86_64-linux-gnu/liba.so.1.2", "/usr/lib64/libc.so.6", "/usr/lib/x86_64-linux-gnu/libb.so.2", "/etc/passwd"]);
+            ["/etc/passwd", "/usr/bin/app", "/usr/lib64/ld.so", "/etc/ld.so.cache", "/usr/lib/x86_64-linux-gnu/liba.so.1.2", "/usr/lib64/libc.so.6", "/usr/lib/x86_64-linux-gnu/libb.so.2"]);
         image.All(["app"])[^1].ShouldBe("/aaa");
     }
 
