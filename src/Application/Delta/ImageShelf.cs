@@ -1,3 +1,4 @@
+using System.Buffers;
 using Starlight.Application.Abstractions.Catalog;
 using Starlight.Application.Abstractions.Images;
 using Starlight.Application.Indexing;
@@ -60,7 +61,7 @@ internal sealed class ImageShelf(IImageCatalog catalog, IFilesystemImages filesy
         IndexedImage image = await catalog.FindImageAsync(manifest, CancellationToken.None) ?? throw Removed(manifest);
         if (layers is not { } count || count == image.Layers.Count)
         {
-            KnownImage known = filesystems.ReadNames(image.Filesystem);
+            KnownImage known = ReadNames(image);
             Digest[] order = [.. (image.Learned?.Order ?? image.Order).Select(index => known.Contents[index].Digest)];
             OrderedImage ordered = new(known.Contents, order, image.Learned?.HotCount ?? image.HotCount) { Moments = image.Learned?.Moments };
             return new ShelvedImage(manifest, ordered, known, image.Unit, image.Learned?.Groups ?? NoGroups);
@@ -81,8 +82,14 @@ internal sealed class ImageShelf(IImageCatalog catalog, IFilesystemImages filesy
         using AssembledImage assembled = await assembler.AssembleAsync(lowest, ImageConfig.Parse(image.Config).Value, origin, CancellationToken.None);
         ReadOnlyMemory<byte> unit = assembler.EncodeUnit(image.Manifest, image.MediaType, image.Config, assembled);
         KnownImage tree = filesystems.ReadNames(assembled.Filesystem.Bytes);
-        ContentOrder partial = image.Learned is { } learned ? assembled.Order.Beginning(HotOf(learned, filesystems.ReadContents(image.Filesystem).Contents)) : assembled.Order;
+        ContentOrder partial = image.Learned is { } learned ? assembled.Order.Beginning(HotOf(learned, ReadNames(image).Contents)) : assembled.Order;
         return new ShelvedImage(manifest, new OrderedImage(tree.Contents, partial.Digests, partial.HotCount), tree, unit, NoGroups);
+    }
+
+    private KnownImage ReadNames(IndexedImage image)
+    {
+        using IMemoryOwner<byte> filesystem = format.ReadFilesystem(image);
+        return filesystems.ReadNames(filesystem.Memory);
     }
 
     /// <summary>The image's unit for a worker that has <paramref name="old"/>: what differs if that is shorter, else all of it.</summary>

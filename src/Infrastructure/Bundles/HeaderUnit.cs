@@ -1,6 +1,8 @@
+using System.Buffers;
 using System.Buffers.Binary;
 using Starlight.Domain.SharedKernel;
 using Starlight.Infrastructure.Compression;
+using Starlight.Infrastructure.Native;
 
 namespace Starlight.Infrastructure.Bundles;
 
@@ -93,6 +95,94 @@ internal static class HeaderUnit
     /// <exception cref="FailureException">Unsupported <c>Bundle.TooNew</c>, ResourceExhausted <c>Bundle.TooLarge</c>, DataCorrupt <c>Zstd.Corrupt</c>.</exception>
     public static ReadOnlyMemory<byte> Decode(ReadOnlyMemory<byte> header, HeaderUnitKind expected, int maxLength, out int length)
     {
+        (ReadOnlyMemory<byte> body, int raw) = Open(header, expected, maxLength);
+        length = FrameLength + body.Length;
+        if (body.Length == raw)
+        {
+            return body;
+        }
+
+        byte[] payload = new byte[raw];
+        using ZstdDecompressor decompressor = new();
+        decompressor.Decompress(body.Span, payload);
+        return payload;
+    }
+
+    /// <summary>The same for a unit that may be large and is all of <paramref name="unit"/>: its payload is in memory that the caller disposes, no part of it in the process's own.</summary>
+    public static IMemoryOwner<byte> DecodeLarge(ReadOnlyMemory<byte> unit, HeaderUnitKind expected, int maxLength, Spool spool)
+    {
+        (ReadOnlyMemory<byte> body, int raw) = Open(unit, expected, maxLength);
+        if (FrameLength + body.Length != unit.Length)
+        {
+            throw new FormatException("something follows the unit");
+        }
+
+        IMemoryOwner<byte> payload = spool.Rent(raw);
+        try
+        {
+            if (body.Length == raw)
+            {
+                body.CopyTo(payload.Memory);
+            }
+            else
+            {
+                Decompress(body.Span, payload.Memory);
+            }
+
+            return payload;
+        }
+        catch
+        {
+            payload.Dispose();
+            throw;
+        }
+    }
+
+    private static void Decompress(ReadOnlySpan<byte> frame, Memory<byte> payload)
+    {
+        using ZstdDecompressor decompressor = new();
+        if (payload.Length < SpooledMemory.Threshold)
+        {
+            decompressor.Decompress(frame, payload.Span);
+            return;
+        }
+
+        bool isComplete = false;
+        for (int at = 0; at < payload.Length;)
+        {
+            Span<byte> part = payload.Span.Slice(at, Math.Min(SpooledMemory.Stride, payload.Length - at));
+            while (part.Length > 0)
+            {
+                isComplete = decompressor.Step(frame, part, out int consumed, out int written);
+                if (written == 0 && (consumed == 0 || isComplete))
+                {
+                    throw new FormatException("a unit is shorter than it says");
+                }
+
+                frame = frame[consumed..];
+                part = part[written..];
+                at += written;
+            }
+
+            SpooledMemory.Relax(payload);
+        }
+
+        // A full destination may leave the frame's end unread.
+        while (!isComplete && !frame.IsEmpty)
+        {
+            isComplete = decompressor.Step(frame, default, out int consumed, out _);
+            frame = consumed > 0 || isComplete ? frame[consumed..] : throw new FormatException("a unit is longer than it says");
+        }
+
+        if (!isComplete || !frame.IsEmpty)
+        {
+            throw new FormatException("a unit's lengths contradict each other");
+        }
+    }
+
+    /// <returns>The stored bytes, and how many they are raw; equal lengths mean that they are not compressed.</returns>
+    private static (ReadOnlyMemory<byte> Body, int RawLength) Open(ReadOnlyMemory<byte> header, HeaderUnitKind expected, int maxLength)
+    {
         ReadOnlySpan<byte> span = header.Span;
         if (span.Length < FrameLength)
         {
@@ -116,25 +206,13 @@ internal static class HeaderUnit
             throw BundleErrors.TooLarge("unit length", raw, maxLength);
         }
 
-        length = FrameLength + (int)stored;
-        ReadOnlyMemory<byte> body = header[FrameLength..length];
-        switch (span[1])
+        return span[1] switch
         {
-            case Stored when stored == raw:
-                return body;
-            case Zstd when stored < raw:
-                byte[] payload = new byte[raw];
-                using (ZstdDecompressor decompressor = new())
-                {
-                    decompressor.Decompress(body.Span, payload);
-                }
-
-                return payload;
-            case Stored or Zstd:
-                throw new FormatException("a unit's lengths contradict each other");
-            default:
-                throw BundleErrors.TooNew($"a unit in encoding {span[1]}");
-        }
+            Stored when stored == raw => (header.Slice(FrameLength, (int)stored), (int)raw),
+            Zstd when stored < raw => (header.Slice(FrameLength, (int)stored), (int)raw),
+            Stored or Zstd => throw new FormatException("a unit's lengths contradict each other"),
+            _ => throw BundleErrors.TooNew($"a unit in encoding {span[1]}"),
+        };
     }
 
     /// <summary>Kind of the unit at the beginning of <paramref name="header"/>; 0 if there is none.</summary>

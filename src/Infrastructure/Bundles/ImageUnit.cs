@@ -1,7 +1,10 @@
+using System.Buffers;
+using System.Security.Cryptography;
 using Starlight.Domain.Bundles;
 using Starlight.Domain.Content;
 using Starlight.Domain.SharedKernel;
 using Starlight.Infrastructure.Bundles.Patches;
+using Starlight.Infrastructure.Native;
 
 namespace Starlight.Infrastructure.Bundles;
 
@@ -121,6 +124,34 @@ public static class ImageUnit
         }
     }
 
+    /// <summary>The filesystem image of a unit made by <see cref="Encode"/>, checked. The caller disposes it.</summary>
+    /// <param name="unit">Name unit and image unit.</param>
+    /// <param name="digest">What the filesystem image must be.</param>
+    /// <param name="spool">Where it lies if it is large.</param>
+    /// <exception cref="FormatException">The unit is damaged.</exception>
+    /// <exception cref="FailureException">It is damaged, or of another version.</exception>
+    internal static IMemoryOwner<byte> ReadFilesystem(ReadOnlyMemory<byte> unit, Digest digest, Spool spool)
+    {
+        IMemoryOwner<byte> body = HeaderUnit.DecodeLarge(unit[HeaderUnit.LengthOf(unit.Span)..], HeaderUnitKind.Image, BundleFormat.MaxUnitLength, spool);
+        try
+        {
+            PayloadReader fields = new(body.Memory);
+            fields.Text();
+            fields.Bytes();
+            fields.Bytes();
+            fields.Raw(Digest.Size);
+            int length = fields.Bytes().Length;
+            fields.End();
+            PartOfMemory image = new(body, body.Memory.Length - length, length);
+            return DigestOf(image.Memory) == digest ? image : throw new FormatException($"the filesystem image is not {digest}");
+        }
+        catch
+        {
+            body.Dispose();
+            throw;
+        }
+    }
+
     /// <param name="header">The header from the image's name unit on.</param>
     /// <param name="findBase">The filesystem image with a digest, if the worker has it.</param>
     /// <param name="length">Bytes that both units take up.</param>
@@ -157,6 +188,17 @@ public static class ImageUnit
         return Digest.Of(image.FilesystemImage.Span) == image.FilesystemDigest
             ? image
             : throw new FormatException($"the filesystem image of {reference} is not {image.FilesystemDigest}");
+    }
+
+    private static Digest DigestOf(ReadOnlyMemory<byte> image)
+    {
+        using IncrementalHash hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        foreach (ReadOnlyMemory<byte> part in SpooledMemory.Parts(image))
+        {
+            hash.AppendData(part.Span);
+        }
+
+        return new Digest(hash.GetHashAndReset());
     }
 
     /// <summary>Raw length of the second unit: the filesystem image and a few documents.</summary>

@@ -63,7 +63,6 @@ internal sealed class CatalogContext(DbContextOptions<CatalogContext> options) :
             row.Property(r => r.Manifest).HasColumnName("manifest");
             row.Property(r => r.Config).HasColumnName("config");
             row.Property(r => r.FilesystemDigest).HasColumnName("filesystem_digest");
-            row.Property(r => r.Filesystem).HasColumnName("filesystem");
             row.Property(r => r.Unit).HasColumnName("unit");
             row.Property(r => r.Order).HasColumnName("content_order");
             row.Property(r => r.HotCount).HasColumnName("hot_count");

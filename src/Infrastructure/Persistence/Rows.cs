@@ -39,9 +39,6 @@ internal sealed class ImageRow
 
     public required Digest FilesystemDigest { get; init; }
 
-    /// <summary>Filesystem image, one zstd frame.</summary>
-    public required byte[] Filesystem { get; init; }
-
     /// <summary>Compressed already by its own format.</summary>
     public required byte[] Unit { get; init; }
 
