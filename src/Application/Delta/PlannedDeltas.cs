@@ -35,11 +35,11 @@ internal sealed class PlannedDeltas(ImageShelf shelf, ContentSupply supply, IBun
 
         // What is planned must not depend on what this proxy happens to hold, or another one could not go on with the bundle.
         KnownImage[] bases = task.Patches ? [.. have.Select(i => i.Known)] : [];
-        plan = PatchPlanner.AddPatches(plan, [.. wanted.Select(i => i.Known.Names)], bases, content => !supply.IsLost(content));
-        List<ReadOnlyMemory<byte>> units = [];
+        plan = bases.Length == 0 ? plan : PatchPlanner.AddPatches(plan, [.. wanted.Select(i => i.Known.Names)], bases, content => !supply.IsLost(content));
+        List<ImageUnits> units = [];
         for (int i = 0; i < wanted.Count; i++)
         {
-            KnownImage? near = PatchPlanner.Nearest(wanted[i].Known.Contents, wanted[i].Known.Names, bases);
+            KnownImage? near = bases.Length == 0 ? null : PatchPlanner.Nearest(wanted[i].Known.Contents, wanted[i].Known.Names, bases);
             ReadOnlyMemory<byte> unit = near is null ? wanted[i].Unit : await shelf.UnitAsync(wanted[i], have[Array.IndexOf(bases, near)], cancellationToken);
             units.Add(format.NameUnit(unit, task.To[i].ToString(), task.Indexes[i]));
         }
@@ -80,7 +80,7 @@ internal sealed class PlannedDeltas(ImageShelf shelf, ContentSupply supply, IBun
         return key.ToString();
     }
 
-    /// <summary>A planned content has a digest, a length and two positions, a patch two more.</summary>
+    /// <summary>A planned content has two positions, a patch a digest, a length and two more. The images' content lists are counted too: the plan outlives them on the shelf.</summary>
     private static long SizeOf(DeltaBundle delta) =>
-        512 + delta.Units.Sum(u => (long)u.Length) + (delta.Plan.Contents.Count * (Digest.Size + 16L)) + (delta.Plan.Patches.Count * (Digest.Size + 24L)) + (delta.Plan.BlockLengths.Count * 4L);
+        512 + delta.Units.Sum(u => u.Length) + (delta.Plan.Contents.Count * 5L) + (delta.Plan.CanonicalCounts.Sum(c => (long)c) * (Digest.Size + 8L)) + (delta.Plan.Patches.Count * (Digest.Size + 24L)) + (delta.Plan.BlockLengths.Count * 4L);
 }

@@ -80,7 +80,6 @@ internal sealed class ImageAssembler(ILayerScanner scanner, IFilesystemImages fi
     /// </summary>
     private async Task<ContentOrder> OrderAsync(FileTree tree, FilesystemImageContents names, ImageConfig config, ContentOrigin origin, CancellationToken cancellationToken)
     {
-        Dictionary<Digest, long>? sizes = null;
         HashSet<Digest> brought = [];
         using IDisposable protection = contents.Protect();
         while (true)
@@ -102,8 +101,7 @@ internal sealed class ImageAssembler(ILayerScanner scanner, IFilesystemImages fi
                 return order;
             }
 
-            sizes ??= names.Contents.ToDictionary(c => c.Digest, c => c.Size);
-            ContentRef[] wanted = [.. missing.Order().Select(d => new ContentRef(d, sizes[d]))];
+            ContentRef[] wanted = [.. names.Contents.Where(c => missing.Contains(c.Digest)).OrderBy(c => c.Digest)];
             brought.UnionWith(missing);
             await supply.EnsureAsync(origin, wanted, cancellationToken);
         }

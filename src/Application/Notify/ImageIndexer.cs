@@ -71,12 +71,6 @@ internal sealed class ImageIndexer(LayerIndexer layers, ReadableImages readable,
         }
 
         // 5.
-        Dictionary<Digest, int> positions = new(names.Contents.Count);
-        for (int i = 0; i < names.Contents.Count; i++)
-        {
-            positions.Add(names.Contents[i].Digest, i);
-        }
-
         IndexedImage image = new()
         {
             Digest = manifest.Digest,
@@ -87,7 +81,7 @@ internal sealed class ImageIndexer(LayerIndexer layers, ReadableImages readable,
             FilesystemDigest = names.Digest,
             Unit = assembler.EncodeUnit(manifest.Raw, manifest.MediaType, config.Raw, assembled),
             Layers = [.. manifest.Layers.Select(l => l.Digest)],
-            Order = [.. assembled.Order.Digests.Select(d => positions[d])],
+            Order = assembled.Order.Indexes,
             HotCount = assembled.Order.HotCount,
             FileCount = assembled.FileCount,
             ContentBytes = names.Contents.Sum(c => c.Size),

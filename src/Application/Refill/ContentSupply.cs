@@ -30,8 +30,8 @@ public sealed class ContentSupply
     /// order given. Returns at once.
     /// </summary>
     /// <param name="manifests">Images that have them.</param>
-    /// <param name="contents">In the order of their use.</param>
-    public ContentReservation Reserve(IReadOnlyList<Digest> manifests, IReadOnlyList<ContentRef> contents) =>
+    /// <param name="contents">In the order of their use; gone through more than once.</param>
+    public ContentReservation Reserve(IReadOnlyList<Digest> manifests, IEnumerable<ContentRef> contents) =>
         new(_store, contents, (missing, arrived, token) => ReadAsync(manifests, missing, arrived, token));
 
     /// <summary>Whether any content is lost at present: hardly ever.</summary>
@@ -109,7 +109,7 @@ public sealed class ContentReservation : IAsyncDisposable
 
     private readonly Task _reading = Task.CompletedTask;
 
-    internal ContentReservation(IContentStore store, IReadOnlyList<ContentRef> contents, Func<IReadOnlyList<ContentRef>, Action<Digest>, CancellationToken, Task> read)
+    internal ContentReservation(IContentStore store, IEnumerable<ContentRef> contents, Func<IReadOnlyList<ContentRef>, Action<Digest>, CancellationToken, Task> read)
     {
         (_store, _read) = (store, read);
 

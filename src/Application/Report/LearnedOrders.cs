@@ -74,18 +74,12 @@ internal sealed class LearnedOrders(IImageCatalog catalog, ITraces traces, IBund
 
     private static IndexedOrder OrderOf(IndexedImage image, IReadOnlyList<ContentRef> contents, IReadOnlyList<LearnedContent> hot, LearnedOrder learned, Digest? inheritedFrom, long revision)
     {
-        Dictionary<Digest, int> positions = new(contents.Count);
-        for (int i = 0; i < contents.Count; i++)
-        {
-            positions.Add(contents[i].Digest, i);
-        }
-
-        ContentOrder order = new ContentOrder([.. image.Order.Select(index => contents[index].Digest)], image.HotCount).Beginning(hot.Select(h => h.Content));
+        ContentOrder order = new ContentOrder(image.Order, image.HotCount).Beginning(ContentOrder.PositionsOf(contents, [.. hot.Select(h => h.Content)]));
         Dictionary<Digest, TimeSpan> moments = hot.ToDictionary(h => h.Content, h => h.At);
         return new IndexedOrder(
-            [.. order.Digests.Select(d => positions[d])],
+            order.Indexes,
             order.HotCount,
-            [.. order.Digests.Take(order.HotCount).Select(d => moments[d].Ticks / TimeSpan.TicksPerMicrosecond)],
+            [.. order.Indexes.Take(order.HotCount).Select(index => moments[contents[index].Digest].Ticks / TimeSpan.TicksPerMicrosecond)],
             learned.Groups,
             learned.Traces,
             inheritedFrom,

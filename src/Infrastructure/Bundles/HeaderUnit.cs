@@ -57,33 +57,40 @@ internal static class HeaderUnit
         return unit;
     }
 
-    /// <summary>A unit of a payload in two parts, compressed as a stream: neither are the parts joined nor is there a buffer of the payload's length.</summary>
+    /// <summary>A unit of a payload in two parts, compressed as a stream: neither are the parts joined nor is anything of the payload's length in the process's own memory.</summary>
+    /// <param name="before">Put before the unit.</param>
     /// <param name="kind">What the payload is.</param>
     /// <param name="first">Its beginning.</param>
     /// <param name="second">The rest, long enough to become shorter.</param>
     /// <param name="level">zstd level, not 0.</param>
-    public static byte[] EncodeLarge(HeaderUnitKind kind, ReadOnlySpan<byte> first, ReadOnlySpan<byte> second, int level)
+    /// <param name="spool">Where the unit is while its length is not known.</param>
+    public static byte[] EncodeLarge(ReadOnlySpan<byte> before, HeaderUnitKind kind, ReadOnlySpan<byte> first, ReadOnlyMemory<byte> second, int level, Spool spool)
     {
-        using ChunkedStream compressed = new();
-        compressed.Write(stackalloc byte[FrameLength]);
         int payload = checked(first.Length + second.Length);
-        using (ZstdCompressionStream zstd = new(compressed, level, leaveOpen: true, contentSize: payload, checksum: false))
+        using IMemoryOwner<byte> place = spool.Rent(checked(before.Length + FrameLength + ZstdCompressor.Bound(payload)));
+        using SpoolWriter unit = new(place.Memory);
+        unit.Write(before);
+        unit.Write(stackalloc byte[FrameLength]);
+        using (ZstdCompressionStream zstd = new(unit, level, leaveOpen: true, contentSize: payload, checksum: false))
         {
             zstd.Write(first);
-            zstd.Write(second);
+            foreach (ReadOnlyMemory<byte> part in SpooledMemory.Parts(second))
+            {
+                zstd.Write(part.Span);
+            }
         }
 
-        byte[] unit = compressed.ToArray();
-        WriteFrame(unit, kind, Zstd, unit.Length - FrameLength, payload);
-        return unit;
+        byte[] encoded = unit.ToArray();
+        WriteFrame(encoded.AsSpan(before.Length), kind, Zstd, encoded.Length - before.Length - FrameLength, payload);
+        return encoded;
     }
 
-    private static void WriteFrame(byte[] unit, HeaderUnitKind kind, byte encoding, int length, int payload)
+    private static void WriteFrame(Span<byte> unit, HeaderUnitKind kind, byte encoding, int length, int payload)
     {
         unit[0] = (byte)kind;
         unit[1] = encoding;
-        BinaryPrimitives.WriteInt32LittleEndian(unit.AsSpan(4), length);
-        BinaryPrimitives.WriteInt32LittleEndian(unit.AsSpan(8), payload);
+        BinaryPrimitives.WriteInt32LittleEndian(unit[4..], length);
+        BinaryPrimitives.WriteInt32LittleEndian(unit[8..], payload);
     }
 
     /// <summary>Reads the unit at the beginning of <paramref name="header"/>. The caller has checked the header's digest, so what is not known is newer, not damaged.</summary>

@@ -58,7 +58,8 @@ public static class ImageUnit
     /// <summary>Both units, ready for <see cref="BundleWriter"/>. Deterministic for one libzstd version.</summary>
     /// <param name="image">Written verbatim.</param>
     /// <param name="level">zstd level; 0 stores.</param>
-    public static byte[] Encode(BundleImage image, int level = DefaultLevel)
+    /// <param name="scratch">Directory for what is made of a large image; null for the system's.</param>
+    public static byte[] Encode(BundleImage image, int level = DefaultLevel, string? scratch = null)
     {
         byte[] name = EncodeName(image.Reference, image.Index, image.IndexMediaType, level);
         bool isLarge = image.FilesystemImage.Length > LargeLength && level > LargeLevel;
@@ -67,7 +68,7 @@ public static class ImageUnit
         if (isLarge)
         {
             payload.VarInt(image.FilesystemImage.Length);
-            return [.. name, .. HeaderUnit.EncodeLarge(HeaderUnitKind.Image, payload.Written, image.FilesystemImage.Span, LargeLevel)];
+            return HeaderUnit.EncodeLarge(name, HeaderUnitKind.Image, payload.Written, image.FilesystemImage, LargeLevel, new Spool(scratch));
         }
 
         payload.Bytes(image.FilesystemImage.Span);
@@ -80,7 +81,7 @@ public static class ImageUnit
     /// </summary>
     public static byte[]? EncodePatched(ReadOnlyMemory<byte> unit, ReadOnlyMemory<byte> baseUnit, int level = DefaultLevel)
     {
-        if (RawLengthOf(unit.Span) > MaxPatchedLength || RawLengthOf(baseUnit.Span) > MaxPatchedLength)
+        if (RawLengthOf(unit) > MaxPatchedLength || RawLengthOf(baseUnit) > MaxPatchedLength)
         {
             return null;
         }
@@ -106,8 +107,15 @@ public static class ImageUnit
     }
 
     /// <summary>The same image asked for by another name: only the small unit is made anew.</summary>
-    public static byte[] Rename(ReadOnlyMemory<byte> unit, string? reference, ReadOnlyMemory<byte>? index, string? indexMediaType, int level = DefaultLevel) =>
-        [.. EncodeName(reference, index, indexMediaType, level), .. unit.Span[HeaderUnit.LengthOf(unit.Span)..]];
+    public static ImageUnits Rename(ReadOnlyMemory<byte> unit, string? reference, ReadOnlyMemory<byte>? index, string? indexMediaType, int level = DefaultLevel) =>
+        Split(unit) with { Name = EncodeName(reference, index, indexMediaType, level) };
+
+    /// <summary>Both units of what <see cref="Encode"/> made.</summary>
+    public static ImageUnits Split(ReadOnlyMemory<byte> unit)
+    {
+        int name = HeaderUnit.LengthOf(unit.Span);
+        return new ImageUnits(unit[..name], unit[name..]);
+    }
 
     /// <summary>Reads a unit made by <see cref="Encode"/>, e.g. from a cache, and checks that the filesystem image is what its digest says.</summary>
     /// <exception cref="FailureException">DataCorrupt <c>Bundle.Corrupt</c> and what <see cref="BundleReader.OpenAsync"/> throws.</exception>
@@ -132,7 +140,7 @@ public static class ImageUnit
     /// <exception cref="FailureException">It is damaged, or of another version.</exception>
     internal static IMemoryOwner<byte> ReadFilesystem(ReadOnlyMemory<byte> unit, Digest digest, Spool spool)
     {
-        IMemoryOwner<byte> body = HeaderUnit.DecodeLarge(unit[HeaderUnit.LengthOf(unit.Span)..], HeaderUnitKind.Image, BundleFormat.MaxUnitLength, spool);
+        IMemoryOwner<byte> body = HeaderUnit.DecodeLarge(Split(unit).Image, HeaderUnitKind.Image, BundleFormat.MaxUnitLength, spool);
         try
         {
             PayloadReader fields = new(body.Memory);
@@ -202,7 +210,7 @@ public static class ImageUnit
     }
 
     /// <summary>Raw length of the second unit: the filesystem image and a few documents.</summary>
-    private static int RawLengthOf(ReadOnlySpan<byte> units) => HeaderUnit.RawLengthOf(units[HeaderUnit.LengthOf(units)..]);
+    private static int RawLengthOf(ReadOnlyMemory<byte> units) => HeaderUnit.RawLengthOf(Split(units).Image.Span);
 
     private static void WriteDocuments(PayloadWriter payload, BundleImage image)
     {

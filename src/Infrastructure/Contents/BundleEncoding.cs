@@ -11,7 +11,7 @@ namespace Starlight.Infrastructure.Contents;
 /// <summary>The bundle format at the levels this proxy uses.</summary>
 internal sealed class BundleEncoding(Spool spool) : IBundleFormat
 {
-    public ReadOnlyMemory<byte> EncodeUnit(BundleImage image) => ImageUnit.Encode(image);
+    public ReadOnlyMemory<byte> EncodeUnit(BundleImage image) => ImageUnit.Encode(image, ImageUnit.DefaultLevel, spool.Directory);
 
     public IMemoryOwner<byte> ReadFilesystem(IndexedImage image)
     {
@@ -25,9 +25,9 @@ internal sealed class BundleEncoding(Spool spool) : IBundleFormat
         }
     }
 
-    public ReadOnlyMemory<byte> NameUnit(ReadOnlyMemory<byte> unit, string reference, IndexedIndex? index) => ImageUnit.Rename(unit, reference, index?.Raw, index?.MediaType);
+    public ImageUnits NameUnit(ReadOnlyMemory<byte> unit, string reference, IndexedIndex? index) => ImageUnit.Rename(unit, reference, index?.Raw, index?.MediaType);
 
     public ReadOnlyMemory<byte>? PatchUnit(ReadOnlyMemory<byte> unit, ReadOnlyMemory<byte> baseUnit) => ImageUnit.EncodePatched(unit, baseUnit) is { } patched ? patched : null;
 
-    public string Identity(IReadOnlyList<ReadOnlyMemory<byte>> units, DeltaPlan plan) => BundleIdentity.Of(units, plan, BundleWriter.DefaultLevel).Hex;
+    public string Identity(IReadOnlyList<ImageUnits> units, DeltaPlan plan) => BundleIdentity.Of(units, plan, BundleWriter.DefaultLevel).Hex;
 }

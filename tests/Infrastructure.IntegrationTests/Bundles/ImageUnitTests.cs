@@ -27,6 +27,20 @@ public sealed class ImageUnitTests
     }
 
     [Fact]
+    public void Encode_OfALargeImage_GivesTheSameWhereverItIs()
+    {
+        BundleImage image = Image(45 << 20);
+        using IMemoryOwner<byte> spooled = Spool.Rent(image.FilesystemImage.Length);
+        image.FilesystemImage.CopyTo(spooled.Memory);
+
+        byte[] unit = ImageUnit.Encode(image with { FilesystemImage = spooled.Memory });
+
+        ImageUnit.Encode(image).AsSpan().SequenceEqual(unit).ShouldBeTrue();
+        unit.Length.ShouldBeLessThan(image.FilesystemImage.Length);
+        ImageUnit.Decode(unit).FilesystemImage.Span.SequenceEqual(image.FilesystemImage.Span).ShouldBeTrue();
+    }
+
+    [Fact]
     public void ReadFilesystem_WhenItsDigestIsAnother_Fails()
     {
         byte[] unit = ImageUnit.Encode(Image(5_000));

@@ -16,7 +16,7 @@ public interface IBundleFormat
     IMemoryOwner<byte> ReadFilesystem(IndexedImage image);
 
     /// <summary>The same unit for an image asked for as <paramref name="reference"/>, which <paramref name="index"/> resolves. Cheap.</summary>
-    ReadOnlyMemory<byte> NameUnit(ReadOnlyMemory<byte> unit, string reference, IndexedIndex? index);
+    ImageUnits NameUnit(ReadOnlyMemory<byte> unit, string reference, IndexedIndex? index);
 
     /// <summary>
     /// The same unit for a worker that has the image of <paramref name="baseUnit"/>: what differs; null if that is not shorter. For an ordinary image it takes some tens of milliseconds.
@@ -24,5 +24,5 @@ public interface IBundleFormat
     ReadOnlyMemory<byte>? PatchUnit(ReadOnlyMemory<byte> unit, ReadOnlyMemory<byte> baseUnit);
 
     /// <summary>The name of the bundle that these units and this plan give: 64 lower-case hex digits, the same on every proxy of this version.</summary>
-    string Identity(IReadOnlyList<ReadOnlyMemory<byte>> units, DeltaPlan plan);
+    string Identity(IReadOnlyList<ImageUnits> units, DeltaPlan plan);
 }
