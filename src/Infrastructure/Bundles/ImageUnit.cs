@@ -1,5 +1,4 @@
 using System.Buffers;
-using System.Security.Cryptography;
 using Starlight.Domain.Bundles;
 using Starlight.Domain.Content;
 using Starlight.Domain.SharedKernel;
@@ -151,7 +150,7 @@ public static class ImageUnit
             int length = fields.Bytes().Length;
             fields.End();
             PartOfMemory image = new(body, body.Memory.Length - length, length);
-            return DigestOf(image.Memory) == digest ? image : throw new FormatException($"the filesystem image is not {digest}");
+            return SpooledMemory.Hash(image.Memory) == digest ? image : throw new FormatException($"the filesystem image is not {digest}");
         }
         catch
         {
@@ -196,17 +195,6 @@ public static class ImageUnit
         return Digest.Of(image.FilesystemImage.Span) == image.FilesystemDigest
             ? image
             : throw new FormatException($"the filesystem image of {reference} is not {image.FilesystemDigest}");
-    }
-
-    private static Digest DigestOf(ReadOnlyMemory<byte> image)
-    {
-        using IncrementalHash hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        foreach (ReadOnlyMemory<byte> part in SpooledMemory.Parts(image))
-        {
-            hash.AppendData(part.Span);
-        }
-
-        return new Digest(hash.GetHashAndReset());
     }
 
     /// <summary>Raw length of the second unit: the filesystem image and a few documents.</summary>

@@ -11,6 +11,10 @@ internal sealed class CatalogContext(DbContextOptions<CatalogContext> options) :
 
     public DbSet<ImageRow> Images => Set<ImageRow>();
 
+    public DbSet<LayerPartRow> LayerParts => Set<LayerPartRow>();
+
+    public DbSet<ImagePartRow> ImageParts => Set<ImagePartRow>();
+
     public DbSet<ImageLayerRow> ImageLayers => Set<ImageLayerRow>();
 
     public DbSet<ImageOriginRow> Origins => Set<ImageOriginRow>();
@@ -42,6 +46,7 @@ internal sealed class CatalogContext(DbContextOptions<CatalogContext> options) :
         ScanJobRow.Configure(modelBuilder);
         TraceRow.Configure(modelBuilder);
         LearnedOrderRow.Configure(modelBuilder);
+        Parts.Configure(modelBuilder);
         modelBuilder.Entity<LayerRow>(row =>
         {
             row.ToTable("layers").HasKey(r => r.Digest);

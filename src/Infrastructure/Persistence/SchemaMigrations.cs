@@ -133,5 +133,6 @@ internal static class SchemaMigrations
         ]),
         TraceSchema.Migration(6),
         new(7, "filesystem images are in units only", ["ALTER TABLE images DROP COLUMN filesystem"]),
+        Parts.Migration(8),
     ];
 }
