@@ -10,11 +10,15 @@ internal static class LargeImages
     /// A step leaves as much garbage as its result is large, and the collector has no reason to hurry while the machine has memory; the next step would come on top. Takes a tenth of a second
     /// for a million contents.
     /// </summary>
+    public static void ReleaseGarbage() => GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
+
+    /// <inheritdoc cref="ReleaseGarbage()"/>
+    /// <param name="contents">Of the image; nothing is done unless it is large.</param>
     public static void ReleaseGarbage(int contents)
     {
         if (contents > Contents)
         {
-            GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
+            ReleaseGarbage();
         }
     }
 }

@@ -70,7 +70,8 @@ internal sealed class ImageIndexer(LayerIndexer layers, ReadableImages readable,
             throw new FailureException(NotifyErrors.FilesystemDigest(manifest.Digest, promised, names.Digest));
         }
 
-        // 5.
+        // 5. The tree is not needed any more, and afterwards nothing but what is stored.
+        LargeImages.ReleaseGarbage(names.Contents.Count);
         IndexedImage image = new()
         {
             Digest = manifest.Digest,

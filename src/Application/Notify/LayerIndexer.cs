@@ -1,5 +1,6 @@
 using Starlight.Application.Abstractions.Catalog;
 using Starlight.Application.Abstractions.Images;
+using Starlight.Application.Indexing;
 using Starlight.Domain.Catalog;
 using Starlight.Domain.Content;
 using Starlight.Domain.Images;
@@ -45,7 +46,14 @@ internal sealed class LayerIndexer(IImageCatalog catalog, ClaimedWork claimed, I
             await _slots.WaitAsync(token);
             try
             {
-                return await ScanAsync(open, origin, descriptor, progress, token);
+                ReadLayer read = await ScanAsync(open, origin, descriptor, progress, token);
+                if (read.Layer.IsLarge)
+                {
+                    // Its entries, which are merged next, one by one.
+                    LargeImages.ReleaseGarbage();
+                }
+
+                return read;
             }
             finally
             {
