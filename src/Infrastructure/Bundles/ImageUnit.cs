@@ -85,9 +85,11 @@ public static class ImageUnit
             return null;
         }
 
-        BundleImage image = Decode(unit);
-        BundleImage old = Decode(baseUnit);
+        // Each on a core of its own, because a worker waits. Who has the units has checked what is in them.
+        Task<BundleImage> decoding = Task.Run(() => Decode(unit, isChecked: true));
+        BundleImage old = Decode(baseUnit, isChecked: true);
         BaseWindow window = new(old.FilesystemImage, offset: 0);
+        BundleImage image = decoding.GetAwaiter().GetResult();
         byte[]? patch = PatchPayload.Encode(image.FilesystemImage.Span, [new FreshPart(image.FilesystemImage.Length, 0, window)]);
         window.Release();
         if (patch is null)
@@ -118,11 +120,13 @@ public static class ImageUnit
 
     /// <summary>Reads a unit made by <see cref="Encode"/>, e.g. from a cache, and checks that the filesystem image is what its digest says.</summary>
     /// <exception cref="FailureException">DataCorrupt <c>Bundle.Corrupt</c> and what <see cref="BundleReader.OpenAsync"/> throws.</exception>
-    public static BundleImage Decode(ReadOnlyMemory<byte> unit)
+    public static BundleImage Decode(ReadOnlyMemory<byte> unit) => Decode(unit, isChecked: false);
+
+    private static BundleImage Decode(ReadOnlyMemory<byte> unit, bool isChecked)
     {
         try
         {
-            BundleImage image = Decode(unit, static _ => null, out int length, out _);
+            BundleImage image = Decode(unit, static _ => null, out int length, out _, isChecked);
             return length == unit.Length ? image : throw new FormatException("something follows the image unit");
         }
         catch (Exception e) when (e is FormatException or FailureException { Error.Code: "Zstd.Corrupt" })
@@ -163,7 +167,8 @@ public static class ImageUnit
     /// <param name="findBase">The filesystem image with a digest, if the worker has it.</param>
     /// <param name="length">Bytes that both units take up.</param>
     /// <param name="rawLength">Raw bytes of both units.</param>
-    internal static BundleImage Decode(ReadOnlyMemory<byte> header, Func<Digest, ReadOnlyMemory<byte>?> findBase, out int length, out long rawLength)
+    /// <param name="isChecked">That the filesystem image is what its digest says is known.</param>
+    internal static BundleImage Decode(ReadOnlyMemory<byte> header, Func<Digest, ReadOnlyMemory<byte>?> findBase, out int length, out long rawLength, bool isChecked = false)
     {
         ReadOnlyMemory<byte> name = HeaderUnit.Decode(header, HeaderUnitKind.Name, BundleFormat.MaxUnitLength, out int nameLength);
         bool isPatched = HeaderUnit.KindOf(header.Span[nameLength..]) == HeaderUnitKind.PatchedImage;
@@ -192,7 +197,7 @@ public static class ImageUnit
         };
         fields.End();
         rawLength += isPatched ? image.FilesystemImage.Length : 0;
-        return Digest.Of(image.FilesystemImage.Span) == image.FilesystemDigest
+        return isChecked || Digest.Of(image.FilesystemImage.Span) == image.FilesystemDigest
             ? image
             : throw new FormatException($"the filesystem image of {reference} is not {image.FilesystemDigest}");
     }

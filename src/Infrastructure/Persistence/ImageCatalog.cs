@@ -20,6 +20,9 @@ internal sealed class ImageCatalog(CatalogAccess access, Spool spool, TimeProvid
     public Task<IndexedImage?> FindImageAsync(Digest manifest, CancellationToken cancellationToken) => access.RunAsync(
         async context =>
         {
+            // First, so that asking for an image that is not there makes every query ready (CatalogStartup). A later one is on the shelf under its own name.
+            LearnedOrderRow? learned = await context.LearnedOrders.AsNoTracking().FirstOrDefaultAsync(o => o.Image == manifest, cancellationToken);
+
             // In two queries: joined, the megabytes of the image would come once for each layer. Neither ever changes.
             ImageRow? row = await context.Images.AsNoTracking().Include(i => i.Layers).AsSplitQuery().FirstOrDefaultAsync(i => i.Digest == manifest, cancellationToken);
             if (row is null)
@@ -28,7 +31,6 @@ internal sealed class ImageCatalog(CatalogAccess access, Spool spool, TimeProvid
             }
 
             byte[] unit = row.Unit.Length > 0 ? row.Unit : await Parts.ReadAllAsync(context.ImageParts, manifest, ImagePartRow.Unit, cancellationToken);
-            LearnedOrderRow? learned = await context.LearnedOrders.AsNoTracking().FirstOrDefaultAsync(o => o.Image == manifest, cancellationToken);
             return FromRow(row, unit, learned);
         },
         cancellationToken);
