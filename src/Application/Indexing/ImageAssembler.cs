@@ -22,7 +22,7 @@ internal sealed record AssembledImage(int FileCount, BuiltFilesystem Filesystem,
 }
 
 /// <summary>Puts indexed layers together: all of an image's, or the first few of them. The same layers give the same bytes on every proxy.</summary>
-internal sealed class ImageAssembler(ILayerScanner scanner, IFilesystemImages filesystems, IContentStore contents, ContentSupply supply, IBundleFormat format)
+internal sealed class ImageAssembler(IImageCatalog catalog, ILayerScanner scanner, IFilesystemImages filesystems, IContentStore contents, ContentSupply supply, IBundleFormat format)
 {
     /// <summary>Files of an image above which memory is given back between steps: some hundred bytes each are left over from one. Arbitrary.</summary>
     private const int LargeImage = 200_000;
@@ -34,7 +34,7 @@ internal sealed class ImageAssembler(ILayerScanner scanner, IFilesystemImages fi
     /// <param name="cancellationToken">Stops reading them.</param>
     public async Task<AssembledImage> AssembleAsync(IEnumerable<IndexedLayer> baseFirst, ImageConfig config, ContentOrigin origin, CancellationToken cancellationToken)
     {
-        FileTree tree = Merge(baseFirst);
+        FileTree tree = await MergeAsync(baseFirst, cancellationToken);
         ReleaseGarbage(tree);
         BuiltFilesystem filesystem = filesystems.Build(tree);
         try
@@ -63,12 +63,13 @@ internal sealed class ImageAssembler(ILayerScanner scanner, IFilesystemImages fi
     }
 
     /// <summary>On its own, so that nothing but the tree outlives it.</summary>
-    private FileTree Merge(IEnumerable<IndexedLayer> baseFirst)
+    private async Task<FileTree> MergeAsync(IEnumerable<IndexedLayer> baseFirst, CancellationToken cancellationToken)
     {
         TreeMerger merger = new();
         foreach (IndexedLayer layer in baseFirst)
         {
-            merger.Apply(scanner.DecodeIndex(layer.Index)).ThrowIfFailure();
+            using LayerIndex index = await catalog.OpenIndexAsync(layer, cancellationToken);
+            merger.Apply(scanner.DecodeIndex(index.Entries)).ThrowIfFailure();
         }
 
         return merger.Build();
@@ -80,7 +81,6 @@ internal sealed class ImageAssembler(ILayerScanner scanner, IFilesystemImages fi
     /// </summary>
     private async Task<ContentOrder> OrderAsync(FileTree tree, FilesystemImageContents names, ImageConfig config, ContentOrigin origin, CancellationToken cancellationToken)
     {
-        Dictionary<Digest, long>? sizes = null;
         HashSet<Digest> brought = [];
         using IDisposable protection = contents.Protect();
         while (true)
@@ -102,8 +102,7 @@ internal sealed class ImageAssembler(ILayerScanner scanner, IFilesystemImages fi
                 return order;
             }
 
-            sizes ??= names.Contents.ToDictionary(c => c.Digest, c => c.Size);
-            ContentRef[] wanted = [.. missing.Order().Select(d => new ContentRef(d, sizes[d]))];
+            ContentRef[] wanted = [.. names.Contents.Where(c => missing.Contains(c.Digest)).OrderBy(c => c.Digest)];
             brought.UnionWith(missing);
             await supply.EnsureAsync(origin, wanted, cancellationToken);
         }

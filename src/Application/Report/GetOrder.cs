@@ -1,3 +1,4 @@
+using System.Buffers;
 using MediatR;
 using Starlight.Application.Abstractions.Catalog;
 using Starlight.Application.Abstractions.Images;
@@ -39,7 +40,7 @@ public sealed record ImageOrder(
 /// <param name="Traces">How many traces of this image opened it.</param>
 public sealed record OrderedContent(ContentRef Content, IReadOnlyList<PosixPath> Paths, double? Rank, TimeSpan? At, int Traces);
 
-internal sealed class GetOrderHandler(IImageQueries queries, IImageCatalog catalog, ITraces traces, IFilesystemImages filesystems) : IRequestHandler<GetOrderQuery, Result<IReadOnlyList<ImageOrder>>>
+internal sealed class GetOrderHandler(IImageQueries queries, IImageCatalog catalog, ITraces traces, IBundleFormat format, IFilesystemImages filesystems) : IRequestHandler<GetOrderQuery, Result<IReadOnlyList<ImageOrder>>>
 {
     /// <summary>Of a repository's versions those looked at that were wanted last. Arbitrary; one that nobody wanted has no traces either.</summary>
     private const int MaxVersions = 32;
@@ -87,8 +88,9 @@ internal sealed class GetOrderHandler(IImageQueries queries, IImageCatalog catal
 
     private ImageOrder Describe(IndexedImage image, LearnedOrder own)
     {
-        IReadOnlyList<ContentRef> contents = filesystems.ReadContents(image.Filesystem).Contents;
-        ILookup<Digest, PosixPath> paths = filesystems.ReadTree(image.Filesystem).Walk()
+        using IMemoryOwner<byte> filesystem = format.ReadFilesystem(image);
+        IReadOnlyList<ContentRef> contents = filesystems.ReadContents(filesystem.Memory).Contents;
+        ILookup<Digest, PosixPath> paths = filesystems.ReadTree(filesystem.Memory).Walk()
             .Where(e => e.Inode is { Kind: FileKind.Regular, Size: > 0 }).ToLookup(e => e.Inode.Content, e => e.Path);
         Dictionary<Digest, LearnedContent> learned = own.Contents.ToDictionary(c => c.Content);
         IReadOnlyList<int> order = image.Learned?.Order ?? image.Order;
