@@ -127,6 +127,31 @@ internal sealed class EntryLog : IReadOnlyList<LayerEntry>
         Count++;
     }
 
+    /// <summary>Takes entries out. Only chunks that have some of them, or follow them, are written anew: the rest of the bytes stays where it is. Nobody may be reading.</summary>
+    /// <param name="goes">Told the position before and the entry.</param>
+    public void RemoveAll(Func<int, LayerEntry, bool> goes)
+    {
+        Chunk[] old = [.. _chunks];
+        int end = Count;
+        State before = State.First;
+        _chunks.Clear();
+        (Count, ByteCount, _tail, _tailLength, _position) = (0, 0, [], 0, null);
+        for (int i = 0; i < old.Length; i++)
+        {
+            int next = i + 1 < old.Length ? old[i + 1].First : end;
+            (ReadOnlyMemory<byte> bytes, int count, State after) = Without(old[i], next, before, goes);
+            if (count > 0)
+            {
+                _chunks.Add(new Chunk(bytes, Count, before));
+                Count += count;
+                ByteCount += bytes.Length;
+                before = after;
+            }
+        }
+
+        _last = before;
+    }
+
     public IEnumerator<LayerEntry> GetEnumerator()
     {
         for (int chunk = 0; chunk < _chunks.Count; chunk++)
@@ -146,6 +171,29 @@ internal sealed class EntryLog : IReadOnlyList<LayerEntry>
     }
 
     IEnumerator IEnumerable.GetEnumerator() => GetEnumerator();
+
+    /// <summary>What stays of a chunk: its own bytes if all of it does and <paramref name="before"/> is what was before it.</summary>
+    private static (ReadOnlyMemory<byte> Bytes, int Count, State After) Without(Chunk chunk, int end, State before, Func<int, LayerEntry, bool> goes)
+    {
+        LayerIndexCodec.Writer fresh = new();
+        LayerIndexCodec.Reader reader = new(chunk.Bytes.Span);
+        State old = chunk.Before;
+        State after = before;
+        int count = 0;
+        for (int index = chunk.First; index < end; index++)
+        {
+            LayerEntry entry = LayerIndexCodec.Decode(ref reader, old.Path, old.Owner);
+            old = State.After(entry);
+            if (!goes(index, entry))
+            {
+                LayerIndexCodec.Encode(fresh, entry, after.Path, after.Owner);
+                after = old;
+                count++;
+            }
+        }
+
+        return (count == end - chunk.First && before == chunk.Before ? chunk.Bytes : fresh.Written.ToArray(), count, after);
+    }
 
     private Position Start(int chunk) => new(chunk, 0, _chunks[chunk].First, _chunks[chunk].Before, Current: null);
 

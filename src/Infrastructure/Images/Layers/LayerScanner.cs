@@ -48,7 +48,9 @@ internal sealed class LayerScanner : ILayerScanner
         }
 
         byte[]? members = toc!.Finish(tocOffset);
-        return new LayerScan(WithoutFormatEntries(entries), diffId, reader.Length, IsEStargz: true) { Members = members };
+        int last = entries.Count - 1;
+        entries.RemoveAll((index, entry) => index == last || EStargzNames.IsLandmark(entry));
+        return new LayerScan(entries, diffId, reader.Length, IsEStargz: true) { Members = members };
     }
 
     public IReadOnlyList<ReadOnlyMemory<byte>> EncodeIndex(IReadOnlyList<LayerEntry> entries) => LayerIndexCodec.EncodePieces(entries);
@@ -100,6 +102,4 @@ internal sealed class LayerScanner : ILayerScanner
     }
 
     private static bool EndsInToc(EntryLog entries) => entries.Count > 0 && entries[^1].Kind == FileKind.Regular && entries[^1].Path == EStargzNames.Toc;
-
-    private static EntryLog WithoutFormatEntries(EntryLog entries) => EntryLog.Of(entries.Take(entries.Count - 1).Where(e => !EStargzNames.IsLandmark(e)));
 }

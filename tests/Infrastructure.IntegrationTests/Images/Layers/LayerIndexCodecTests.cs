@@ -45,6 +45,26 @@ public class LayerIndexCodecTests
         LayerIndexCodec.EncodePieces(decoded).SelectMany(p => p.ToArray()).ShouldBe(index);
     }).QuickCheckThrowOnFailure();
 
+    [Fact]
+    public void RemoveAll_OfAnyEntries_LeavesTheBytesOfTheOthers() => Prop.ForAll<int, byte>((seed, share) =>
+    {
+        Random random = new(seed);
+        LayerEntry[] entries = [.. Enumerable.Range(0, random.Next(1500)).Select(i => new LayerEntry
+        {
+            Path = PosixPath.FromText($"directory-{i / 70}/file-{i}"), Kind = FileKind.Regular, Mode = 0x1a4, Uid = (uint)(i / 40), Size = i + 1, Content = Digest.Of(BitConverter.GetBytes(i)),
+        })];
+        bool[] goes = [.. entries.Select(_ => random.Next(256) < share && random.Next(4) == 0)];
+        EntryLog log = EntryLog.Of(entries);
+
+        log.RemoveAll((index, entry) => goes[index] && entry.Path == entries[index].Path);
+
+        LayerEntry[] left = [.. entries.Where((_, index) => !goes[index])];
+        LayerIndexCodec.Encode(log).ShouldBe(LayerIndexCodec.Encode(left));
+        LayerBlobs.Text(log).ShouldBe(LayerBlobs.Text(left));
+        log.Add(entries.Length > 0 ? entries[0] : Example[0]);
+        LayerIndexCodec.Encode(log).ShouldBe(LayerIndexCodec.Encode([.. left, entries.Length > 0 ? entries[0] : Example[0]]));
+    }).QuickCheckThrowOnFailure();
+
     /// <summary>Entries by position come from the middle of the bytes: in any order, each is what it was.</summary>
     [Fact]
     public void Decode_WhenEntriesAreTakenByPosition_GivesTheSameAsInOrder()
