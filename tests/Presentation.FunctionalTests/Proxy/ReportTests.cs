@@ -229,7 +229,7 @@ public sealed class ReportTests(ProxyFixture fixture) : IClassFixture<ProxyFixtu
         return ($"{name}:v", image.Digest);
     }
 
-    private static JsonObject Trace(Digest image, byte[][] opened) => new()
+    internal static JsonObject Trace(Digest image, byte[][] opened) => new()
     {
         ["id"] = Guid.NewGuid().ToString(),
         ["image"] = image.ToString(),
@@ -246,9 +246,11 @@ public sealed class ReportTests(ProxyFixture fixture) : IClassFixture<ProxyFixtu
         return trace;
     }
 
-    private async Task<JsonArray> ReportAsync(params JsonNode[] traces)
+    private Task<JsonArray> ReportAsync(params JsonNode[] traces) => ReportAsync(fixture.Proxy, traces);
+
+    internal static async Task<JsonArray> ReportAsync(RunningProxy proxy, params JsonNode[] traces)
     {
-        using HttpResponseMessage answer = await fixture.Proxy.Http.PostAsJsonAsync("/starlight/report", new JsonObject { ["worker"] = "edge-1", ["traces"] = new JsonArray(traces) });
+        using HttpResponseMessage answer = await proxy.Http.PostAsJsonAsync("/starlight/report", new JsonObject { ["worker"] = "edge-1", ["traces"] = new JsonArray(traces) });
         string body = await answer.Content.ReadAsStringAsync();
         answer.StatusCode.ShouldBe(HttpStatusCode.OK, body);
         return JsonNode.Parse(body)!["traces"]!.AsArray();
