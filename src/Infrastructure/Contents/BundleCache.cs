@@ -87,6 +87,17 @@ public sealed class BundleCache : IBundleKeeping, IAsyncDisposable
         }
     }
 
+    /// <summary>The same, if it was built for just these images.</summary>
+    public CachedBundle? TryOpen(string identity, IReadOnlyCollection<Digest> images)
+    {
+        lock (_gate)
+        {
+            string file = Path.Combine(_root, identity + ImagesSuffix);
+            bool isThere = _building.ContainsKey(identity) || _finished.ContainsKey(identity);
+            return isThere && File.Exists(file) && File.ReadLines(file).Order(StringComparer.Ordinal).SequenceEqual(images.Select(i => i.ToString()).Order(StringComparer.Ordinal)) ? Find(identity) : null;
+        }
+    }
+
     /// <summary>The bundle, finished or growing; if it is neither, <paramref name="build"/> starts in the background. The caller disposes the result.</summary>
     /// <param name="identity">File-name safe; the same identity means the same bytes.</param>
     /// <param name="build">Writes the whole bundle. Its token is cancelled only when the cache is disposed.</param>

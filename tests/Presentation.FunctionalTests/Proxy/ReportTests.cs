@@ -52,6 +52,30 @@ public sealed class ReportTests(ProxyFixture fixture) : IClassFixture<ProxyFixtu
     }
 
     [Fact]
+    public async Task Resume_OfWhatWasBegunBeforeTheOrderChanged_GoesOnWithIt()
+    {
+        (string name, Digest image) = await NotifyAsync(21);
+        (string other, _) = await NotifyAsync(22);
+        byte[] begun = await fixture.Proxy.DeltaAsync($"to={name}");
+        string tag = await IdentityAsync(name);
+        await ReportAsync(Trace(image, [Y, X]));
+        string changed = await IdentityAsync(name);
+        changed.ShouldNotBe(tag);
+
+        using (HttpResponseMessage rest = await RangeAsync(name, tag))
+        {
+            (rest.StatusCode, rest.Headers.ETag!.Tag).ShouldBe((HttpStatusCode.PartialContent, tag));
+            (await rest.Content.ReadAsByteArrayAsync()).ShouldBe(begun[1000..]);
+        }
+
+        foreach ((string reference, string condition) in new[] { (name, $"\"{new string('0', 64)}\""), (name, "\"../catalog.db\""), (other, tag) })
+        {
+            using HttpResponseMessage whole = await RangeAsync(reference, condition);
+            (whole.StatusCode, whole.Headers.ETag!.Tag).ShouldBe((HttpStatusCode.OK, await IdentityAsync(reference)));
+        }
+    }
+
+    [Fact]
     public async Task Notify_OfAnImageThatHasTraces_KeepsWhatTheyTaught()
     {
         (string name, Digest image) = await NotifyAsync(13);
@@ -262,6 +286,14 @@ public sealed class ReportTests(ProxyFixture fixture) : IClassFixture<ProxyFixtu
     {
         string body = await fixture.Proxy.Http.GetStringAsync($"/starlight/order?ref={name}");
         return JsonNode.Parse(body)!["images"]!.AsArray().ShouldHaveSingleItem()!;
+    }
+
+    private async Task<HttpResponseMessage> RangeAsync(string name, string condition)
+    {
+        using HttpRequestMessage request = new(HttpMethod.Get, $"/starlight/delta?platform=linux/amd64&to={name}");
+        request.Headers.Range = new RangeHeaderValue(1000, null);
+        request.Headers.IfRange = new RangeConditionHeaderValue(condition);
+        return await fixture.Proxy.Http.SendAsync(request);
     }
 
     private async Task<string> IdentityAsync(string name)
