@@ -56,7 +56,8 @@ public static class DependencyInjection
         AddDeferredSingleton<SharedNotifications>(services);
         AddDeferredSingleton<GarbageCollector>(services);
         AddDeferredSingleton<ClaimedWork>(services);
-        services.AddSingleton<NotifiedImages>();
+        services.AddSingleton<ImagesToPrepare>();
+        AddDeferredSingleton<ChangedOrders>(services);
         AddDeferredSingleton<WorkerVersions>(services);
         AddDeferredSingleton<NextBundles>(services);
         AddDeferredSingleton<ImageShelf>(services);

@@ -88,8 +88,9 @@ internal static class ProxyHost
         builder.Services.AddScoped<ContentEndpoint>();
         builder.Services.AddSingleton(new AdminOptions(settings.GarbageGrace, LocalOnly: settings.AccountsPath is null));
         builder.Services.AddHostedService<GarbageCollection>();
-        builder.Services.AddSingleton(new PreparationOptions(settings.PreparedBundles));
+        builder.Services.AddSingleton(new PreparationOptions(settings.PreparedBundles, settings.PreparationRest));
         builder.Services.AddHostedService<BundlePreparation>();
+        builder.Services.AddHostedService<OrderFollower>();
 
         WebApplication app = builder.Build();
         app.UseObservability();

@@ -13,7 +13,7 @@ namespace Starlight.Application.Notify;
 
 /// <summary>Runs notifies: one run at a time for the same reference, platforms and access, shared by all who ask meanwhile.</summary>
 internal sealed class SharedNotifications(
-    IImageTransports transports, ImageResolver resolver, ImageIndexer indexer, IImageCatalog catalog, LearnedOrders orders, ClaimedWork claimed, IContentStore contents, NotifiedImages notified, TimeProvider time)
+    IImageTransports transports, ImageResolver resolver, ImageIndexer indexer, IImageCatalog catalog, LearnedOrders orders, ClaimedWork claimed, IContentStore contents, ImagesToPrepare notified, TimeProvider time)
 {
     private readonly SharedWork<(ImageReference Reference, string Platforms, bool Insecure), NotifyProgress, NotifyReport> _runs = new();
 

@@ -6,7 +6,7 @@ using Starlight.Domain.References;
 namespace Starlight.Application.Preparation;
 
 /// <summary>
-/// Says which bundles will be asked for when an image has got a new version: those for the workers that have an earlier one. As long as no request has told what workers have, those
+/// Says which bundles will be asked for when an image has got a new version, or the new version another order: those for the workers that have an earlier one. As long as no request has told what workers have, those
 /// for the versions of the repository that were wanted last.
 /// </summary>
 public sealed class NextBundles(WorkerVersions versions, IImageQueries queries)

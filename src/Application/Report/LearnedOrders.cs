@@ -1,6 +1,7 @@
 using System.Buffers;
 using Starlight.Application.Abstractions.Catalog;
 using Starlight.Application.Abstractions.Images;
+using Starlight.Application.Preparation;
 using Starlight.Domain.Catalog;
 using Starlight.Domain.Content;
 using Starlight.Domain.Ordering;
@@ -11,7 +12,7 @@ namespace Starlight.Application.Report;
 /// Makes the orders that traces teach and stores them with the images, so that planning a bundle reads one column. Made anew whenever a trace comes in: what is sent after that begins with what
 /// containers open. Two proxies that do this for one image at once end with the order of the later trace, as <see cref="ITraces.SaveOrderAsync"/> compares revisions.
 /// </summary>
-internal sealed class LearnedOrders(IImageCatalog catalog, ITraces traces, IBundleFormat format, IFilesystemImages filesystems)
+internal sealed class LearnedOrders(IImageCatalog catalog, ITraces traces, IBundleFormat format, IFilesystemImages filesystems, ChangedOrders changed)
 {
     /// <summary>Of the images that inherit from one that has got a trace, the newest: others are not deployed any more, or get traces of their own. Arbitrary; bounds the work of a report.</summary>
     private const int MaxHeirs = 8;
@@ -26,7 +27,7 @@ internal sealed class LearnedOrders(IImageCatalog catalog, ITraces traces, IBund
         }
 
         LearnedOrder learned = TraceMerge.Merge(found.Traces);
-        await traces.SaveOrderAsync(image, OrderOf(indexed, ContentsOf(indexed), learned.Contents, learned, inheritedFrom: null, found.Revision), cancellationToken);
+        await SaveAsync(indexed, OrderOf(indexed, ContentsOf(indexed), learned.Contents, learned, inheritedFrom: null, found.Revision), cancellationToken);
         foreach (RelatedImage heir in (await traces.FindRelativesAsync(image, cancellationToken)).Where(r => !r.HasTraces).Take(MaxHeirs))
         {
             await InheritAsync(heir.Image, cancellationToken);
@@ -56,7 +57,16 @@ internal sealed class LearnedOrders(IImageCatalog catalog, ITraces traces, IBund
             ? FromVersion(hot, from, heir, predicted)
             : OrderInheritance.FromRelative(hot, own.Select(c => c.Digest).ToHashSet(), predicted);
         LearnedOrder order = new(inherited, learned.Traces, learned.Groups);
-        await traces.SaveOrderAsync(image, OrderOf(heir, own, inherited, order, source.Image, revision: 0), cancellationToken);
+        await SaveAsync(heir, OrderOf(heir, own, inherited, order, source.Image, revision: 0), cancellationToken);
+    }
+
+    private async Task SaveAsync(IndexedImage image, IndexedOrder order, CancellationToken cancellationToken)
+    {
+        await traces.SaveOrderAsync(image.Digest, order, cancellationToken);
+        if (image.Learned?.Name() != order.Name())
+        {
+            changed.Note(image.Digest);
+        }
     }
 
     private IReadOnlyList<ContentRef> ContentsOf(IndexedImage image)

@@ -44,6 +44,9 @@ public sealed class BundleCache : IBundleKeeping, IAsyncDisposable
 
     private readonly Dictionary<string, LinkedListNode<(string Identity, long Length)>> _finished = new(StringComparer.Ordinal);
 
+    /// <summary>Of the finished bundles those that were prepared by this process and that nobody has asked for yet.</summary>
+    private readonly HashSet<string> _unused = new(StringComparer.Ordinal);
+
     /// <param name="root">The <c>bundles</c> directory; created if missing, leftovers of a crash are removed.</param>
     /// <param name="maxBytes">Above this the least recently used bundles go. The newest stays even if it alone is larger.</param>
     /// <param name="logger">Evictions and failed builds.</param>
@@ -81,6 +84,17 @@ public sealed class BundleCache : IBundleKeeping, IAsyncDisposable
         lock (_gate)
         {
             return Find(identity);
+        }
+    }
+
+    /// <summary>The same, if it was built for just these images.</summary>
+    public CachedBundle? TryOpen(string identity, IReadOnlyCollection<Digest> images)
+    {
+        lock (_gate)
+        {
+            string file = Path.Combine(_root, identity + ImagesSuffix);
+            bool isThere = _building.ContainsKey(identity) || _finished.ContainsKey(identity);
+            return isThere && File.Exists(file) && File.ReadLines(file).Order(StringComparer.Ordinal).SequenceEqual(images.Select(i => i.ToString()).Order(StringComparer.Ordinal)) ? Find(identity) : null;
         }
     }
 
@@ -140,6 +154,18 @@ public sealed class BundleCache : IBundleKeeping, IAsyncDisposable
         }
     }
 
+    /// <summary>Removes a bundle that was prepared and that nobody has asked for, because by now another one will be asked for instead.</summary>
+    public void DropUnused(string identity)
+    {
+        lock (_gate)
+        {
+            if (_unused.Remove(identity) && _finished.TryGetValue(identity, out LinkedListNode<(string Identity, long Length)>? node))
+            {
+                Remove(node);
+            }
+        }
+    }
+
     public (int Count, long Bytes, int Building) Usage
     {
         get
@@ -168,9 +194,7 @@ public sealed class BundleCache : IBundleKeeping, IAsyncDisposable
                 if (_finished.TryGetValue(identity, out LinkedListNode<(string Identity, long Length)>? node) && File.Exists(images)
                     && !File.ReadLines(images).All(line => Digest.TryParse(line, out Digest image) && isKnown(image)))
                 {
-                    _recent.Remove(node);
-                    _finished.Remove(identity);
-                    Delete(identity);
+                    Remove(node);
                     removed = (removed.Count + 1, removed.Bytes + node.Value.Length);
                 }
             }
@@ -236,6 +260,11 @@ public sealed class BundleCache : IBundleKeeping, IAsyncDisposable
                 File.Move(file.Path, Path.Combine(_root, identity), overwrite: true);
                 _building.Remove(identity);
                 _finished[identity] = _recent.AddLast((identity, file.Written));
+                if (!file.IsWanted)
+                {
+                    _unused.Add(identity);
+                }
+
                 Evict();
             }
 
@@ -278,6 +307,7 @@ public sealed class BundleCache : IBundleKeeping, IAsyncDisposable
         try
         {
             CachedBundle bundle = CachedBundle.Finished(path, node.Value.Length);
+            _unused.Remove(identity);
             _recent.Remove(node);
             _recent.AddLast(node);
             File.SetLastWriteTimeUtc(path, DateTime.UtcNow);
@@ -286,15 +316,18 @@ public sealed class BundleCache : IBundleKeeping, IAsyncDisposable
         catch (Exception e) when (e is FileNotFoundException or InvalidDataException)
         {
             // Removed or cut short behind our back: build it again.
-            _recent.Remove(node);
-            _finished.Remove(identity);
-            Delete(identity);
+            Remove(node);
             return null;
         }
     }
 
-    private void Delete(string identity)
+    /// <summary>The caller holds the lock.</summary>
+    private void Remove(LinkedListNode<(string Identity, long Length)> node)
     {
+        string identity = node.Value.Identity;
+        _recent.Remove(node);
+        _finished.Remove(identity);
+        _unused.Remove(identity);
         File.Delete(Path.Combine(_root, identity));
         File.Delete(Path.Combine(_root, identity + ImagesSuffix));
     }
@@ -306,9 +339,7 @@ public sealed class BundleCache : IBundleKeeping, IAsyncDisposable
         while (total > _maxBytes && _recent.Count > 1)
         {
             (string identity, long length) = _recent.First!.Value;
-            _recent.RemoveFirst();
-            _finished.Remove(identity);
-            Delete(identity);
+            Remove(_recent.First);
             total -= length;
             ContentsLog.BundleEvicted(_logger, identity, length);
         }

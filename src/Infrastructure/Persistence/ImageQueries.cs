@@ -47,6 +47,14 @@ internal sealed class ImageQueries(CatalogAccess access) : IImageQueries
         async context => await context.Origins.AsNoTracking().Where(r => r.Image == manifest).Select(r => r.Registry + "/" + r.Repository).ToListAsync(cancellationToken),
         cancellationToken);
 
+    public Task<IReadOnlyList<ImageReference>> FindNewestTagsAsync(Digest manifest, CancellationToken cancellationToken) => access.RunAsync<IReadOnlyList<ImageReference>>(
+        async context => [.. (await context.Tags.AsNoTracking()
+            .Where(t => t.Image == manifest
+                && !context.Tags.Any(o => o.Registry == t.Registry && o.Repository == t.Repository && o.Platform == t.Platform && o.Image != manifest && o.NotifiedAt > t.NotifiedAt))
+            .Select(t => new { t.Registry, t.Repository, t.Tag }).Distinct()
+            .ToListAsync(cancellationToken)).Select(t => ImageReference.Parse($"{t.Registry}/{t.Repository}:{t.Tag}").Value)],
+        cancellationToken);
+
     public Task<IReadOnlyList<(Digest Manifest, Platform Platform)>> FindLastUsedAsync(string registry, string repository, int count, CancellationToken cancellationToken) =>
         access.RunAsync<IReadOnlyList<(Digest Manifest, Platform Platform)>>(
             async context => [.. (await context.Origins.AsNoTracking()

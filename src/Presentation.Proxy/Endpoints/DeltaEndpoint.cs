@@ -67,7 +67,8 @@ internal sealed class DeltaEndpoint(IMediator mediator, RegistryNames registries
             logger, string.Join(", ", delta.Images.Select(i => i.Reference)), query.Value.From.Count, delta.Identity, delta.Plan.Contents.Count, delta.Plan.RawLength, Stopwatch.GetElapsedTime(started).TotalMilliseconds);
 
         // 3.
-        EntityTagHeaderValue tag = new($"\"{delta.Identity}\"");
+        using CachedBundle? begun = FindBegun(context.Request, delta, out string identity);
+        EntityTagHeaderValue tag = new($"\"{identity}\"");
         ResponseHeaders headers = context.Response.GetTypedHeaders();
         headers.ETag = tag;
         context.Response.ContentType = MediaType;
@@ -100,16 +101,35 @@ internal sealed class DeltaEndpoint(IMediator mediator, RegistryNames registries
             versions.Note(query.Value, delta);
         }
 
-        using CachedBundle bundle = bundles.OpenOrBuild(delta.Identity, (output, token) => source.WriteAsync(output, delta, token), delta.Manifests);
+        using CachedBundle? asked = begun is null ? bundles.OpenOrBuild(identity, (output, token) => source.WriteAsync(output, delta, token), delta.Manifests) : null;
         ProxyTelemetry.ActiveStreams.Add(1);
         try
         {
-            await SendAsync(context, delta.Identity, tag, bundle);
+            await SendAsync(context, identity, tag, begun ?? asked!);
         }
         finally
         {
             ProxyTelemetry.ActiveStreams.Add(-1);
         }
+    }
+
+    /// <summary>
+    /// What the client goes on with is not what its request means by now if an order has changed meanwhile. The bytes of both are right: while the bundle is there it is sent to its end. Only one of the same
+    /// images, which the account has just been found to be allowed.
+    /// </summary>
+    private CachedBundle? FindBegun(HttpRequest request, DeltaBundle delta, out string identity)
+    {
+        identity = delta.Identity;
+        RequestHeaders headers = request.GetTypedHeaders();
+        if (headers.Range is null || headers.IfRange?.EntityTag is not { IsWeak: false } tag || tag.Tag.AsSpan().Trim('"').SequenceEqual(delta.Identity))
+        {
+            return null;
+        }
+
+        string begun = tag.Tag.ToString().Trim('"');
+        CachedBundle? bundle = bundles.TryOpen(begun, delta.Manifests);
+        identity = bundle is null ? identity : begun;
+        return bundle;
     }
 
     private async Task<Result<DeltaBundle>> PlanAsync(GetDeltaQuery query, CancellationToken cancellationToken)

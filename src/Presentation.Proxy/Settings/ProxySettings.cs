@@ -21,6 +21,9 @@ internal sealed record ProxySettings
     /// <summary>Of the versions that most workers have. A fleet that is being updated has two or three.</summary>
     public const int DefaultPreparedBundles = 3;
 
+    /// <summary>A deployment starts its containers within a minute or two, and they report within another. Arbitrary.</summary>
+    public const int DefaultPreparationRestSeconds = 120;
+
     /// <summary>A week: fleets update within it, and updates are made from what workers have.</summary>
     public const int DefaultGarbageGraceHours = 7 * 24;
 
@@ -51,6 +54,9 @@ internal sealed record ProxySettings
 
     /// <summary>Bundles built for a notified image before workers ask for them; 0: none.</summary>
     public required int PreparedBundles { get; init; }
+
+    /// <summary>They are built again when reports have not changed the image's order for so long.</summary>
+    public required TimeSpan PreparationRest { get; init; }
 
     /// <summary>How long images that no tag names and nobody asks for are kept.</summary>
     public required TimeSpan GarbageGrace { get; init; }

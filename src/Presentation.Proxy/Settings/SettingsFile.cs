@@ -28,6 +28,7 @@ internal sealed record SettingsFile
         ["store_limit"] = static (file, value) => file with { StoreLimit = Text(value) },
         ["bundle_cache_mb"] = static (file, value) => file with { BundleCacheMegabytes = Number(value) },
         ["prepare_bundles"] = static (file, value) => file with { PreparedBundles = Number(value) },
+        ["prepare_after_seconds"] = static (file, value) => file with { PreparationRest = Number(value) },
         ["accounts"] = static (file, value) => file with { Accounts = Text(value) },
         ["tls_certificate"] = static (file, value) => file with { TlsCertificate = Text(value) },
         ["tls_key"] = static (file, value) => file with { TlsKey = Text(value) },
@@ -64,6 +65,9 @@ internal sealed record SettingsFile
     public string? StoreLimit { get; private init; }
 
     public int? PreparedBundles { get; private init; }
+
+    /// <summary>Seconds.</summary>
+    public int? PreparationRest { get; private init; }
 
     public int? GarbageGraceHours { get; private init; }
 

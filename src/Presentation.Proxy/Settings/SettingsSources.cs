@@ -66,6 +66,7 @@ internal static class SettingsSources
             GarbageGrace = TimeSpan.FromHours(AtLeast(0, "gc_grace_hours", file.GarbageGraceHours ?? ProxySettings.DefaultGarbageGraceHours)),
             StoreLimitBytes = StoreLimit.Parse(flags.StoreLimit ?? Variable("STARLIGHT_STORE_LIMIT") ?? file.StoreLimit ?? ProxySettings.DefaultStoreLimit, dataDirectory),
             PreparedBundles = AtLeast(0, "prepare_bundles", file.PreparedBundles ?? ProxySettings.DefaultPreparedBundles),
+            PreparationRest = TimeSpan.FromSeconds(AtLeast(0, "prepare_after_seconds", file.PreparationRest ?? ProxySettings.DefaultPreparationRestSeconds)),
             AccountsPath = AccountsPath(flags, file, environment),
             Tls = Tls(flags.TlsCertificate ?? Variable("STARLIGHT_TLS_CERT") ?? file.TlsCertificate, flags.TlsKey ?? Variable("STARLIGHT_TLS_KEY") ?? file.TlsKey),
             Limits = new ClientLimits(

@@ -160,6 +160,27 @@ public sealed class BundleCacheTests : IDisposable
     }
 
     [Fact]
+    public async Task DropUnused_RemovesWhatWasPreparedUnlessSomebodyTookIt()
+    {
+        await using BundleCache cache = Open();
+        foreach (string identity in new[] { "prepared", "taken" })
+        {
+            (await cache.PrepareAsync(identity, (output, _, token) => output.WriteAsync(new byte[] { 1 }, token).AsTask(), [], CancellationToken.None)).ShouldBeTrue();
+        }
+
+        cache.TryOpen("taken")!.Dispose();
+        using CachedBundle asked = await BuildAsync(cache, "asked", 3);
+
+        foreach (string identity in new[] { "prepared", "taken", "asked", "unknown" })
+        {
+            cache.DropUnused(identity);
+        }
+
+        Directory.GetFiles(_directory["bundles"]).Select(Path.GetFileName).Where(f => !f!.EndsWith(".images", StringComparison.Ordinal)).Order().ShouldBe(["asked", "taken"]);
+        cache.TryOpen("prepared").ShouldBeNull();
+    }
+
+    [Fact]
     public async Task OpenOrBuild_WhenLimitIsReached_EvictsTheLeastRecentlyUsedButNotFromItsReaders()
     {
         await using BundleCache cache = Open(maxBytes: 25);

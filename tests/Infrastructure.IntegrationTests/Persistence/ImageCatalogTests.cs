@@ -7,6 +7,7 @@ using Starlight.Domain.Content;
 using Starlight.Domain.Images;
 using Starlight.Domain.SharedKernel;
 using Starlight.Infrastructure.Persistence;
+using Starlight.TestKit;
 using static Starlight.Infrastructure.IntegrationTests.Persistence.SampleCatalog;
 
 namespace Starlight.Infrastructure.IntegrationTests.Persistence;
@@ -124,6 +125,33 @@ public abstract class ImageCatalogTests(CatalogFixture fixture)
         (await queries.FindByTagAsync(Reference("v2"), CancellationToken.None)).ShouldBeEmpty();
         (await queries.FindRepositoriesAsync(notification.NewImages[1].Digest, CancellationToken.None)).ShouldBe([Reference("v1").Name]);
         (await queries.FindRepositoriesAsync(Digest.Empty, CancellationToken.None)).ShouldBeEmpty();
+    }
+
+    [Fact]
+    public async Task FindNewestTags_WhenANewerImageWasNotified_NamesOnlyThat()
+    {
+        await using ServiceProvider proxy = await CatalogFixture.OpenAsync(await fixture.NewDatabaseAsync(Kind));
+        IImageQueries queries = proxy.GetRequiredService<IImageQueries>();
+        IndexedLayer layer = Layer("l");
+        IndexedImage old = Image("a", Amd64, layer);
+        IndexedImage fresh = Image("b", Amd64, layer);
+        IndexedImage other = Image("c", Arm64, layer);
+        foreach (Notification notification in new[] { Single("v1", old, layer), Single("arm", other, layer), Single("v2", fresh, layer), Single("latest", fresh, layer) })
+        {
+            await proxy.GetRequiredService<IImageCatalog>().RecordAsync(notification, CancellationToken.None);
+            DateTimeOffset now = DateTimeOffset.UtcNow;
+            await Probe.UntilAsync(() => DateTimeOffset.UtcNow > now.AddMilliseconds(2), "the catalog's clock goes on");
+        }
+
+        (await queries.FindNewestTagsAsync(fresh.Digest, CancellationToken.None)).ShouldBe([Reference("v2"), Reference("latest")], ignoreOrder: true);
+        (await queries.FindNewestTagsAsync(other.Digest, CancellationToken.None)).ShouldBe([Reference("arm")]);
+        (await queries.FindNewestTagsAsync(old.Digest, CancellationToken.None)).ShouldBeEmpty();
+        (await queries.FindNewestTagsAsync(Digest.Empty, CancellationToken.None)).ShouldBeEmpty();
+
+        // a deployment that is taken back
+        await proxy.GetRequiredService<IImageCatalog>().RecordAsync(Single("latest", old, layer), CancellationToken.None);
+        (await queries.FindNewestTagsAsync(old.Digest, CancellationToken.None)).ShouldBe([Reference("latest")]);
+        (await queries.FindNewestTagsAsync(fresh.Digest, CancellationToken.None)).ShouldBeEmpty();
     }
 
     [Fact]

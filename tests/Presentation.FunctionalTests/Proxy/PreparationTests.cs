@@ -72,13 +72,47 @@ public sealed class PreparationTests(ProxyFixture fixture) : IClassFixture<Proxy
         await Probe.UntilAsync(async () => await BundlesAsync(proxy) == (2, 0), "the update is built");
     }
 
+    [Fact]
+    public async Task Report_ThatChangesTheOrder_PreparesTheBundleAnewAndDropsTheOneThatNobodyTook()
+    {
+        await using RunningProxy proxy = await RunningProxy.StartAsync(new CommandLineSettings(), """{ "prepare_after_seconds": 0 }""");
+        (ImagePusher pusher, string name) = fixture.NewRepository();
+        Pushed first = await NotifyAsync(proxy, pusher, name, "v1", 9);
+        await proxy.DeltaAsync($"to={name}:v1&patch=true");
+        string[] whole = await proxy.BundleFilesAsync();
+        Pushed second = await NotifyAsync(proxy, pusher, name, "v2", 10);
+        await Probe.UntilAsync(async () => await BundlesAsync(proxy) == (2, 0), "the update is built");
+        string[] before = [.. (await proxy.BundleFilesAsync()).Except(whole)];
+
+        // opened first is what path order puts last
+        await ReportTests.ReportAsync(proxy, ReportTests.Trace(second.Digest, [Text(60)]));
+
+        string[] after = [];
+        await Probe.UntilAsync(
+            async () =>
+            {
+                after = [.. (await proxy.BundleFilesAsync()).Except(whole).Except(before)];
+                return after.Length == before.Length && await BundlesAsync(proxy) == (2, 0);
+            },
+            "the update is built in its new order, and the old one is gone");
+        before.ShouldAllBe(f => !File.Exists(f));
+        byte[] update = await proxy.DeltaAsync($"to={name}:v2&from={name}:v1@{first.Digest}&patch=true");
+        (await BundlesAsync(proxy)).ShouldBe((2, 0), "what was prepared is what was asked for");
+        update.ShouldBe(await File.ReadAllBytesAsync(after.Single(f => !f.EndsWith(".images", StringComparison.Ordinal))));
+    }
+
     private static async Task<Pushed> NotifyAsync(RunningProxy proxy, ImagePusher pusher, string name, string tag, int seed)
+    {
+        Pushed image = await pusher.ImageAsync(tag, [ProxyFixture.Layer(1, ("text", Text(seed)), ("zext", Text(seed + 50)))]);
+        await proxy.NotifyAsync($"{name}:{tag}");
+        return image;
+    }
+
+    private static byte[] Text(int seed)
     {
         byte[] text = [.. Enumerable.Range(0, 200_000).Select(i => (byte)('a' + (i * i / 7 % 26)))];
         text[seed * 1000] = (byte)'!';
-        Pushed image = await pusher.ImageAsync(tag, [ProxyFixture.Layer(1, ("text", text))]);
-        await proxy.NotifyAsync($"{name}:{tag}");
-        return image;
+        return text;
     }
 
     private static async Task<(int Finished, int Building)> BundlesAsync(RunningProxy proxy)

@@ -52,6 +52,30 @@ public sealed class ReportTests(ProxyFixture fixture) : IClassFixture<ProxyFixtu
     }
 
     [Fact]
+    public async Task Resume_OfWhatWasBegunBeforeTheOrderChanged_GoesOnWithIt()
+    {
+        (string name, Digest image) = await NotifyAsync(21);
+        (string other, _) = await NotifyAsync(22);
+        byte[] begun = await fixture.Proxy.DeltaAsync($"to={name}");
+        string tag = await IdentityAsync(name);
+        await ReportAsync(Trace(image, [Y, X]));
+        string changed = await IdentityAsync(name);
+        changed.ShouldNotBe(tag);
+
+        using (HttpResponseMessage rest = await RangeAsync(name, tag))
+        {
+            (rest.StatusCode, rest.Headers.ETag!.Tag).ShouldBe((HttpStatusCode.PartialContent, tag));
+            (await rest.Content.ReadAsByteArrayAsync()).ShouldBe(begun[1000..]);
+        }
+
+        foreach ((string reference, string condition) in new[] { (name, $"\"{new string('0', 64)}\""), (name, "\"../catalog.db\""), (other, tag) })
+        {
+            using HttpResponseMessage whole = await RangeAsync(reference, condition);
+            (whole.StatusCode, whole.Headers.ETag!.Tag).ShouldBe((HttpStatusCode.OK, await IdentityAsync(reference)));
+        }
+    }
+
+    [Fact]
     public async Task Notify_OfAnImageThatHasTraces_KeepsWhatTheyTaught()
     {
         (string name, Digest image) = await NotifyAsync(13);
@@ -229,7 +253,7 @@ public sealed class ReportTests(ProxyFixture fixture) : IClassFixture<ProxyFixtu
         return ($"{name}:v", image.Digest);
     }
 
-    private static JsonObject Trace(Digest image, byte[][] opened) => new()
+    internal static JsonObject Trace(Digest image, byte[][] opened) => new()
     {
         ["id"] = Guid.NewGuid().ToString(),
         ["image"] = image.ToString(),
@@ -246,9 +270,11 @@ public sealed class ReportTests(ProxyFixture fixture) : IClassFixture<ProxyFixtu
         return trace;
     }
 
-    private async Task<JsonArray> ReportAsync(params JsonNode[] traces)
+    private Task<JsonArray> ReportAsync(params JsonNode[] traces) => ReportAsync(fixture.Proxy, traces);
+
+    internal static async Task<JsonArray> ReportAsync(RunningProxy proxy, params JsonNode[] traces)
     {
-        using HttpResponseMessage answer = await fixture.Proxy.Http.PostAsJsonAsync("/starlight/report", new JsonObject { ["worker"] = "edge-1", ["traces"] = new JsonArray(traces) });
+        using HttpResponseMessage answer = await proxy.Http.PostAsJsonAsync("/starlight/report", new JsonObject { ["worker"] = "edge-1", ["traces"] = new JsonArray(traces) });
         string body = await answer.Content.ReadAsStringAsync();
         answer.StatusCode.ShouldBe(HttpStatusCode.OK, body);
         return JsonNode.Parse(body)!["traces"]!.AsArray();
@@ -260,6 +286,14 @@ public sealed class ReportTests(ProxyFixture fixture) : IClassFixture<ProxyFixtu
     {
         string body = await fixture.Proxy.Http.GetStringAsync($"/starlight/order?ref={name}");
         return JsonNode.Parse(body)!["images"]!.AsArray().ShouldHaveSingleItem()!;
+    }
+
+    private async Task<HttpResponseMessage> RangeAsync(string name, string condition)
+    {
+        using HttpRequestMessage request = new(HttpMethod.Get, $"/starlight/delta?platform=linux/amd64&to={name}");
+        request.Headers.Range = new RangeHeaderValue(1000, null);
+        request.Headers.IfRange = new RangeConditionHeaderValue(condition);
+        return await fixture.Proxy.Http.SendAsync(request);
     }
 
     private async Task<string> IdentityAsync(string name)

@@ -28,6 +28,12 @@ public interface IImageQueries
     /// <summary>The repositories, as <c>registry/repository</c>, that the image was ever notified in, by tag or digest.</summary>
     Task<IReadOnlyList<string>> FindRepositoriesAsync(Digest manifest, CancellationToken cancellationToken);
 
+    /// <summary>
+    /// The tags that stand for the image, or for an index that lists it, unless a tag of its repository has been notified since for another image of its platform: by these names workers
+    /// will ask for their update. In no order.
+    /// </summary>
+    Task<IReadOnlyList<ImageReference>> FindNewestTagsAsync(Digest manifest, CancellationToken cancellationToken);
+
     /// <summary>Images that were notified in the repository and have been wanted since, the one wanted last first.</summary>
     Task<IReadOnlyList<(Digest Manifest, Platform Platform)>> FindLastUsedAsync(string registry, string repository, int count, CancellationToken cancellationToken);
 }

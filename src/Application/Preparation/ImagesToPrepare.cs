@@ -3,8 +3,8 @@ using Starlight.Domain.References;
 
 namespace Starlight.Application.Preparation;
 
-/// <summary>Images that this proxy has just recorded, for whoever prepares their bundles. One writer too many loses the oldest: preparing is a favour.</summary>
-public sealed class NotifiedImages
+/// <summary>Images that this proxy has just recorded, or whose order has changed, for whoever prepares their bundles. One writer too many loses the oldest: preparing is a favour.</summary>
+public sealed class ImagesToPrepare
 {
     /// <summary>Arbitrary; a registry that is indexed for the first time brings thousands, and nobody has earlier versions of those.</summary>
     private const int MaxWaiting = 256;
