@@ -141,7 +141,7 @@ public class LanguageTests
         string root = environment.Length > 1 ? "srv/shop" : "opt/tomcat";
         SmallImage image = new SmallImage()
             .Program("bin/sh", Other(1))
-            .Program("opt/tomcat/bin/catalina.sh", "#!/bin/sh\nexec java -cp \"$CLASSPATH\" org.apache.catalina.startup.Bootstrap \"$@\"\n")
+            .Program("opt/tomcat/bin/catalina.sh", "#!/bin/sh\n[ -z \"$CATALINA_BASE\" ] && CATALINA_BASE=\"$CATALINA_HOME\"\nexec java -cp \"$CLASSPATH\" org.apache.catalina.startup.Bootstrap \"$@\"\n")
             .Program("opt/jdk/bin/java", Elf)
             .Symlink("usr/bin/java", "/opt/jdk/bin/java")
             .File("opt/jdk/lib/modules", "modules")
