@@ -13,7 +13,8 @@ internal readonly record struct Opening(string Digest, long Size, double At);
 /// <param name="BeforeStall">Share of the opened bytes that have arrived, and are being used, before the first stall: see <see cref="Of"/>.</param>
 /// <param name="Late">How much longer the start-up takes than in the best order, as a share of what it takes in that.</param>
 /// <param name="StalledAt">The content whose open was the first stall; null if there was none.</param>
-internal sealed record OrderFigures(double Hot, double HotSize, double Prefix, double BeforeStall, double Late, string? StalledAt)
+/// <param name="Missed">What was opened and is not in the hot part, the largest first.</param>
+internal sealed record OrderFigures(double Hot, double HotSize, double Prefix, double BeforeStall, double Late, string? StalledAt, IReadOnlyList<Opening> Missed)
 {
     /// <summary>Bits per second: of the line on which stalls are looked for.</summary>
     public const double Line = 100e6;
@@ -47,9 +48,10 @@ internal sealed record OrderFigures(double Hot, double HotSize, double Prefix, d
             ends.Add(digest, length);
         }
 
-        long hotOpened = order.Take(hot).Where(c => opened.Contains(c.Digest)).Sum(c => c.Size);
+        HashSet<string> foreseen = [.. order.Take(hot).Select(c => c.Digest)];
+        long hotOpened = opens.Where(o => foreseen.Contains(o.Digest)).Sum(o => o.Size);
         (double stall, double late, string? at) = Play(opens, ends, all);
-        return new OrderFigures((double)hotOpened / all, (double)order.Take(hot).Sum(c => c.Size) / all, (double)prefix / all, stall, late, at);
+        return new OrderFigures((double)hotOpened / all, (double)order.Take(hot).Sum(c => c.Size) / all, (double)prefix / all, stall, late, at, [.. opens.Where(o => !foreseen.Contains(o.Digest)).OrderByDescending(o => o.Size)]);
     }
 
     private static (double BeforeStall, double Late, string? StalledAt) Play(IReadOnlyList<Opening> opens, Dictionary<string, long> ends, long all)

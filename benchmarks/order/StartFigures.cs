@@ -29,11 +29,15 @@ internal sealed record StartFigures(string App, int Opened, long OpenedBytes, lo
     public override string ToString() => string.Create(
         CultureInfo.InvariantCulture, $"{App,-10} {Opened,6} {OpenedBytes / 1e6,6:0.0} {ImageBytes / 1e6,6:0.0} | {Text(Path)} | {Text(Predicted)} | {Text(Inherited)} | {Text(Own)}{Stall("predicted", Predicted)}{Stall("inherited", Inherited)}{Stall("own trace", Own)}");
 
-    private string Stall(string name, OrderFigures order) => order.StalledAt is { } at ? $"\n{"",10} {name} first stalls at {Paths[at]}" : "";
+    private string Stall(string name, OrderFigures order)
+    {
+        string stall = order.StalledAt is { } at ? $"\n{"",10} {name} first stalls at {Paths[at]}" : "";
+        return order.Missed.Count > 0 ? $"{stall}\n{"",10} {name} does not foresee {order.Missed.Count}: {string.Join(' ', order.Missed.Take(5).Select(m => Paths[m.Digest]))}" : stall;
+    }
 
     private static string Text(OrderFigures order) => string.Create(
         CultureInfo.InvariantCulture, $"{100 * order.Hot,6:0.0} {order.HotSize,5:0.00} {100 * order.Prefix,6:0.0} {100 * order.BeforeStall,6:0.0} {100 * order.Late,5:0}");
 
     private static OrderFigures Average(IReadOnlyList<StartFigures> all, Func<StartFigures, OrderFigures> of) => new(
-        all.Average(f => of(f).Hot), all.Average(f => of(f).HotSize), all.Average(f => of(f).Prefix), all.Average(f => of(f).BeforeStall), all.Average(f => of(f).Late), StalledAt: null);
+        all.Average(f => of(f).Hot), all.Average(f => of(f).HotSize), all.Average(f => of(f).Prefix), all.Average(f => of(f).BeforeStall), all.Average(f => of(f).Late), StalledAt: null, Missed: []);
 }

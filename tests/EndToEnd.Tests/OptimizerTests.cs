@@ -81,6 +81,49 @@ public abstract class OptimizerTests(StackFixture fixture) : StackTest(fixture)
         await Images.RemoveAsync(Stack, reference);
     }
 
+    [Theory]
+    [InlineData("'' cannot name a group", "optimizer", "on", "--group", "")]
+    [InlineData("'a b' cannot name a group", "optimizer", "on", "--group", "a b")]
+    [InlineData("there is no proxy profile 'nope'", "report", "--profile", "nope")]
+    public async Task WrongInput_IsSaidAndChangesNothing(string message, params string[] command)
+    {
+        ProcessOutcome refused = await Stack.Cli(command);
+
+        refused.ExitCode.ShouldBeOneOf(2, 3);
+        refused.ErrorOutput.ShouldContain(message);
+        (await Stack.Cli("optimizer", "status")).Succeeded().ShouldStartWith("optimizer off\n");
+    }
+
+    /// <summary>The proxy has stored the trace, the worker never hears of it and dies: the next report is of the same trace, and the proxy knows.</summary>
+    [Fact]
+    public async Task Report_WhenTheDaemonIsKilledBeforeTheAnswer_CountsTheTraceOnce()
+    {
+        string reference = await PulledAsync("answer");
+        (await Stack.Cli("optimizer", "on")).Succeeded();
+        await Stack.RunAsync(reference, ["/bin/cat", "/zz/2"]);
+        (await Stack.Cli("optimizer", "off")).Succeeded();
+        try
+        {
+            Stack.Relay.Rule = new RelayRule { HoldAfter = 0, Only = "/starlight/report" };
+            using ChildProcess report = Stack.StartCli("report");
+            await OrderIsFromATraceAsync(reference);
+            await Stack.KillDaemonAsync();
+            (await report.WaitAsync(TimeSpan.FromMinutes(1))).ExitCode.ShouldNotBe(0);
+        }
+        finally
+        {
+            Stack.Relay.Rule = RelayRule.None;
+        }
+
+        await Stack.StartDaemonAsync();
+
+        (await Stack.Cli("optimizer", "status")).Succeeded().ShouldContain("waiting to be reported 1");
+        (await Stack.Cli("report")).Succeeded().ShouldContain($"{reference}: 1 traces reported");
+        (await Stack.Cli("optimizer", "status")).Succeeded().ShouldContain("waiting to be reported 0");
+        (await Stack.Cli("order", "show", reference)).Succeeded().ShouldContain("from 1 traces");
+        await Images.RemoveAsync(Stack, reference);
+    }
+
     [Fact]
     public async Task Label_OnASnapshot_TracesTheContainerAndReportsByItself()
     {

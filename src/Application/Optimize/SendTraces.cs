@@ -35,6 +35,11 @@ internal sealed class SendTracesHandler(ITraceLog log, IProxyProfiles profiles, 
 
     public async Task<Result<SentTraces>> Handle(SendTracesCommand request, CancellationToken cancellationToken)
     {
+        if (!string.IsNullOrEmpty(request.ProfileName) && profiles.Find(request.ProfileName) is { IsSuccess: false } unknown)
+        {
+            return unknown.Error; // also when there is nothing to send: it is a slip of the pen
+        }
+
         List<TraceHeader> waiting = [.. log.State.Finished.Select(t => t.Header).Where(h => !request.OnlyUnasked || h.IsReportedByItself)];
         Outcome outcome = new();
         foreach (IGrouping<string, TraceHeader> some in waiting.GroupBy(h => string.IsNullOrEmpty(request.ProfileName) ? h.ProxyProfile : request.ProfileName, StringComparer.Ordinal))

@@ -61,14 +61,27 @@ internal sealed class GetOrderHandler(IImageQueries queries, IImageCatalog catal
         List<ImageOrder> orders = [];
         foreach (Digest manifest in manifests)
         {
-            bool isReadable = request.Readable.IsAll || (await queries.FindRepositoriesAsync(manifest, cancellationToken)).Any(request.Readable.Includes);
-            if (isReadable && await catalog.FindImageAsync(manifest, cancellationToken) is { } image)
+            if (await IsReadableAsync(manifest, request.Readable, cancellationToken) && await catalog.FindImageAsync(manifest, cancellationToken) is { } image)
             {
                 orders.Add(Describe(image, TraceMerge.Merge((await traces.FindAsync(manifest, cancellationToken)).Traces)));
             }
         }
 
-        return orders.Count > 0 ? orders : DeltaErrors.NotIndexed(request.Reference, request.Platform ?? Platform.Local, []);
+        if (orders.Count > 0)
+        {
+            return orders;
+        }
+
+        List<Platform> others = [];
+        foreach ((Platform other, NamedImage image) in platforms.OrderBy(p => p.Key.ToString(), StringComparer.Ordinal))
+        {
+            if (await IsReadableAsync(image.Manifest, request.Readable, cancellationToken))
+            {
+                others.Add(other);
+            }
+        }
+
+        return DeltaErrors.NotIndexed(request.Reference, request.Platform ?? Platform.Local, others);
     }
 
     /// <summary>For each platform the version wanted last among those with a learned order.</summary>
@@ -85,6 +98,9 @@ internal sealed class GetOrderHandler(IImageQueries queries, IImageCatalog catal
 
         return versions;
     }
+
+    private async Task<bool> IsReadableAsync(Digest manifest, RepositoryPatterns readable, CancellationToken cancellationToken) =>
+        readable.IsAll || (await queries.FindRepositoriesAsync(manifest, cancellationToken)).Any(readable.Includes);
 
     private ImageOrder Describe(IndexedImage image, LearnedOrder own)
     {

@@ -248,6 +248,10 @@ internal sealed class EntrypointFiles
             else if (name == "java")
             {
                 JavaRuntime.Add(program, arguments, _workingDirectory, _found);
+                if (_environment.TryGetValue("CATALINA_HOME", out string? home))
+                {
+                    JavaRuntime.AddTomcat(home, _environment.GetValueOrDefault("CATALINA_BASE") ?? home, _found);
+                }
             }
         }
         catch (RegexMatchTimeoutException)

@@ -1,5 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
+using Starlight.Domain.Ordering;
+using Starlight.Domain.SharedKernel;
 using Starlight.Infrastructure.Grpc;
 using Starlight.Infrastructure.Grpc.Protocol;
 
@@ -16,6 +18,11 @@ internal static class OptimizerCommand
         on.SetAction(async (parse, cancellationToken) =>
         {
             string name = parse.GetValue(group) ?? "";
+            if (parse.GetValue(group) is { } given && TraceGroup.CheckName(given) is { IsSuccess: false } refused)
+            {
+                throw new FailureException(refused.Error); // an empty one would mean none to the daemon
+            }
+
             await SetAsync(global, parse, new SetOptimizerRequest { Enable = true, Group = name }, cancellationToken);
             if (!parse.GetValue(quiet))
             {

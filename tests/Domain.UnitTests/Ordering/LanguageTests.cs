@@ -133,6 +133,27 @@ public class LanguageTests
             ["usr/lib/jvm/java-17/bin/java", "usr/lib/jvm/java-17/lib/server/libjvm.so", "usr/lib/jvm/java-17/lib/modules", "srv/app.jar", "srv/lib/one.jar"]);
     }
 
+    [Theory]
+    [InlineData("CATALINA_HOME=/opt/tomcat")]
+    [InlineData("CATALINA_HOME=/opt/tomcat", "CATALINA_BASE=/srv/shop")]
+    public void Tomcat_LeadsToItsLibrariesAndConfiguration(params string[] environment)
+    {
+        string root = environment.Length > 1 ? "srv/shop" : "opt/tomcat";
+        SmallImage image = new SmallImage()
+            .Program("bin/sh", Other(1))
+            .Program("opt/tomcat/bin/catalina.sh", "#!/bin/sh\n[ -z \"$CATALINA_BASE\" ] && CATALINA_BASE=\"$CATALINA_HOME\"\nexec java -cp \"$CLASSPATH\" org.apache.catalina.startup.Bootstrap \"$@\"\n")
+            .Program("opt/jdk/bin/java", Elf)
+            .Symlink("usr/bin/java", "/opt/jdk/bin/java")
+            .File("opt/jdk/lib/modules", "modules")
+            .File("opt/tomcat/bin/bootstrap.jar", "bootstrap")
+            .File("opt/tomcat/lib/catalina.jar", "catalina")
+            .File("opt/tomcat/lib/readme", "no")
+            .File(root + "/conf/server.xml", "server");
+
+        image.Hot(["/opt/tomcat/bin/catalina.sh", "run"], environment: environment).ShouldBe(
+            ["opt/tomcat/bin/catalina.sh", "bin/sh", "opt/jdk/bin/java", "opt/jdk/lib/modules", "opt/tomcat/bin/bootstrap.jar", root + "/conf/server.xml", "opt/tomcat/lib/catalina.jar"]);
+    }
+
     [Fact]
     public void Configuration_OfTheProgram_IsTakenIfItIsSmall()
     {

@@ -240,6 +240,17 @@ public sealed class ReportTests(ProxyFixture fixture) : IClassFixture<ProxyFixtu
     }
 
     [Fact]
+    public async Task Order_ForAPlatformThatIsNotThere_SaysWhichAre()
+    {
+        (string name, _) = await NotifyAsync(23);
+
+        (int Status, string Code, string Detail) problem = await RunningProxy.ProblemAsync(await fixture.Proxy.Http.GetAsync($"/starlight/order?platform=linux/s390x&ref={Uri.EscapeDataString(name)}"));
+
+        problem.Code.ShouldBe("Image.NotIndexed");
+        problem.Detail.ShouldContain("for linux/s390x (only for linux/");
+    }
+
+    [Fact]
     public async Task Order_ForATagThatIsNotThere_IsNotFound() =>
         (await RunningProxy.ProblemAsync(await fixture.Proxy.Http.GetAsync($"/starlight/order?ref={fixture.Registry.Host}/never/seen:1"))).Code.ShouldBe("Image.NotIndexed");
 

@@ -9,9 +9,11 @@ internal static class JavaRuntime
 {
     private static readonly string[] Files =
     [
-        "lib/libjli.so", "lib/jvm.cfg", "lib/server/libjvm.so", "lib/libjava.so", "lib/libjimage.so", "lib/modules", "lib/server/classes.jsa", "lib/libzip.so", "conf/security/java.security",
+        "lib/libjli.so", "lib/jvm.cfg", "lib/server/libjvm.so", "lib/libjsvml.so", "lib/libjava.so", "lib/libjimage.so", "lib/modules", "lib/server/classes.jsa", "lib/libzip.so", "conf/security/java.security",
         "lib/libnio.so", "lib/libnet.so", "lib/libextnet.so", "lib/libmanagement.so", "lib/libmanagement_ext.so", "lib/libverify.so", "lib/tzdb.dat", "conf/logging.properties", "conf/net.properties",
     ];
+
+    private static readonly string[] TomcatConfiguration = ["logging.properties", "catalina.properties", "server.xml", "context.xml", "web.xml", "tomcat-users.xml"];
 
     private static readonly string[] ClassPath = ["-cp", "-classpath", "--class-path", "-p", "--module-path", "-jar"];
 
@@ -47,6 +49,24 @@ internal static class JavaRuntime
                 AddArchives(entry, workingDirectory, files);
             }
         }
+    }
+
+    /// <summary>Tomcat's class loader opens every archive in its libraries before the first application (catalina.properties, common.loader).</summary>
+    /// <param name="home">CATALINA_HOME.</param>
+    /// <param name="instance">CATALINA_BASE.</param>
+    /// <param name="files">Where to.</param>
+    public static void AddTomcat(string home, string instance, FoundFiles files)
+    {
+        foreach (string name in (string[])[home + "/bin/bootstrap.jar", home + "/bin/tomcat-juli.jar", .. TomcatConfiguration.Select(c => instance + "/conf/" + c)])
+        {
+            if (files.File(name) is { } file)
+            {
+                files.Add(file);
+            }
+        }
+
+        AddArchives(instance + "/lib/*", "/", files);
+        AddArchives(home + "/lib/*", "/", files);
     }
 
     /// <summary>An archive, or <c>directory/*</c>.</summary>

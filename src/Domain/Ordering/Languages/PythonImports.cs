@@ -15,6 +15,13 @@ internal sealed partial class PythonImports(FoundFiles files, string libraryDire
         "encodings", "codecs", "encodings.aliases", "encodings.utf_8", "io", "abc", "site", "os", "stat", "posixpath", "genericpath", "_collections_abc", "_sitebuiltins", "sitecustomize", "usercustomize",
     ];
 
+    /// <summary>Python takes the locale that comes without a language if its environment names none (PEP 538), and the C library the list of its conversions with it. As distributions write them.</summary>
+    private static readonly string[] Locale =
+    [
+        "/usr/lib/locale/C.utf8/LC_CTYPE", "/usr/lib/locale/C.UTF-8/LC_CTYPE", "/usr/lib/x86_64-linux-gnu/gconv/gconv-modules.cache", "/usr/lib/aarch64-linux-gnu/gconv/gconv-modules.cache",
+        "/usr/lib64/gconv/gconv-modules.cache",
+    ];
+
     private readonly HashSet<string> _seen = new(StringComparer.Ordinal);
     private readonly string[] _system =
     [
@@ -34,6 +41,14 @@ internal sealed partial class PythonImports(FoundFiles files, string libraryDire
 
     public void AddStart()
     {
+        foreach (string name in Locale)
+        {
+            if (files.File(name) is { } file)
+            {
+                files.Add(file);
+            }
+        }
+
         foreach (string module in AtStart)
         {
             Import(module, []);

@@ -26,7 +26,8 @@ internal sealed partial class ShellScript(Dictionary<string, string> variables)
         foreach (string line in text.Replace("\\\n", " ", StringComparison.Ordinal).Split('\n'))
         {
             string code = Comment().Replace(line, "");
-            foreach (Match assignment in Assignment().Matches(code))
+            bool isDefault = code.Contains("-z ", StringComparison.Ordinal); // [ -z "$NAME" ] && NAME=value
+            foreach (Match assignment in Assignment().Matches(code).Where(a => !isDefault || !variables.ContainsKey(a.Groups["name"].Value)))
             {
                 Assign(assignment.Groups["name"].Value, Expand(assignment.Groups["value"].Value.Trim('"', '\'')));
             }
