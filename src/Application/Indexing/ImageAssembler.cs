@@ -24,9 +24,6 @@ internal sealed record AssembledImage(int FileCount, BuiltFilesystem Filesystem,
 /// <summary>Puts indexed layers together: all of an image's, or the first few of them. The same layers give the same bytes on every proxy.</summary>
 internal sealed class ImageAssembler(IImageCatalog catalog, ILayerScanner scanner, IFilesystemImages filesystems, IContentStore contents, ContentSupply supply, IBundleFormat format)
 {
-    /// <summary>Files of an image above which memory is given back between steps: some hundred bytes each are left over from one. Arbitrary.</summary>
-    private const int LargeImage = 200_000;
-
     /// <param name="baseFirst">Entries are read one by one: neither they nor their list are in memory.</param>
     /// <param name="config">Says what a container starts.</param>
     /// <exception cref="FailureException">The layers do not fit on each other (<see cref="TreeErrors"/>), or the tree is beyond the format's limits.</exception>
@@ -35,11 +32,11 @@ internal sealed class ImageAssembler(IImageCatalog catalog, ILayerScanner scanne
     public async Task<AssembledImage> AssembleAsync(IEnumerable<IndexedLayer> baseFirst, ImageConfig config, ContentOrigin origin, CancellationToken cancellationToken)
     {
         FileTree tree = await MergeAsync(baseFirst, cancellationToken);
-        ReleaseGarbage(tree);
+        LargeImages.ReleaseGarbage(tree.CountFiles());
         BuiltFilesystem filesystem = filesystems.Build(tree);
         try
         {
-            ReleaseGarbage(tree);
+            LargeImages.ReleaseGarbage(tree.CountFiles());
             FilesystemImageContents names = filesystems.ReadContents(filesystem.Bytes);
             return new AssembledImage(tree.CountFiles(), filesystem, names, await OrderAsync(tree, names, config, origin, cancellationToken));
         }
@@ -47,18 +44,6 @@ internal sealed class ImageAssembler(IImageCatalog catalog, ILayerScanner scanne
         {
             filesystem.Dispose();
             throw;
-        }
-    }
-
-    /// <summary>
-    /// Each step of putting a large image together leaves as much garbage as its result is large, and the collector has no reason to hurry while the machine has memory; the next step
-    /// would come on top. Costs a tenth of the step before it.
-    /// </summary>
-    private static void ReleaseGarbage(FileTree tree)
-    {
-        if (tree.CountFiles() > LargeImage)
-        {
-            GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
         }
     }
 

@@ -13,10 +13,10 @@ internal static class LargeImages
     public static void ReleaseGarbage() => GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
 
     /// <inheritdoc cref="ReleaseGarbage()"/>
-    /// <param name="contents">Of the image; nothing is done unless it is large.</param>
-    public static void ReleaseGarbage(int contents)
+    /// <param name="count">Of the image's contents or files; nothing is done unless it is large.</param>
+    public static void ReleaseGarbage(int count)
     {
-        if (contents > Contents)
+        if (count > Contents)
         {
             ReleaseGarbage();
         }
