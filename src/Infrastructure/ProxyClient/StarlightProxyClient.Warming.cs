@@ -26,6 +26,7 @@ public sealed partial class StarlightProxyClient
     /// <returns>False if it was interrupted by somebody who needs the line.</returns>
     internal async Task<bool> WarmAsync(ProxyProfile proxy, ProxyLine line, ProxyLane lane, CancellationToken cancellationToken)
     {
+        Task others = OpenAsync(proxy, line, cancellationToken);
         try
         {
             bool helps = await PrimeAsync(proxy, lane, bytes: 0, cancellationToken);
@@ -54,8 +55,22 @@ public sealed partial class StarlightProxyClient
         finally
         {
             line.Return(lane);
+            await others;
         }
     }
+
+    /// <summary>Opens what a pull would want to have for its parts if it came while this first connection is being warmed.</summary>
+    private Task OpenAsync(ProxyProfile proxy, ProxyLine line, CancellationToken cancellationToken) => Task.WhenAll(line.TakeMissing(Stripes < 2 ? 0 : Stripes + 1, ShortestStriped).Select(async lane =>
+    {
+        try
+        {
+            await PokeAsync(proxy, line, lane, cancellationToken);
+        }
+        catch (FailureException)
+        {
+            // A short line, or the connection that is being warmed meets with the same, and tells.
+        }
+    }));
 
     /// <summary>Has the connection say something, so that nobody takes it for forgotten. Brings it back.</summary>
     internal async Task PokeAsync(ProxyProfile proxy, ProxyLine line, ProxyLane lane, CancellationToken cancellationToken)
