@@ -5,13 +5,14 @@ using System.Text;
 namespace Starlight.Benchmarks.Wan;
 
 /// <summary>What a tap has seen of one exchange, in seconds since the client's first packet.</summary>
+/// <param name="Started">The client's first packet, as a timestamp of Stopwatch; 0 if there was none.</param>
 /// <param name="New">Connections made for it.</param>
 /// <param name="Connections">Those that carried it.</param>
 /// <param name="Request">When the first bytes of a request left the client: one round trip later than 0 on a new connection.</param>
 /// <param name="FirstByte">When the first bytes of an answer reached the client.</param>
 /// <param name="LastByte">When the last ones did.</param>
 /// <param name="Bytes">That reached the client, with whatever was sent twice.</param>
-internal sealed record Exchange(int New, int Connections, double Request, double FirstByte, double LastByte, long Bytes);
+internal sealed record Exchange(long Started, int New, int Connections, double Request, double FirstByte, double LastByte, long Bytes);
 
 /// <summary>
 /// Watches one TCP service from the link's ends, as a packet capture at the client would: nothing that the client's machine does before or after counts. Used by both directions' threads.
@@ -56,7 +57,7 @@ internal sealed class LinkTap
         {
             lock (_lock)
             {
-                return new Exchange(_head.Length == 0 ? _opened.Count : _clients.Count(_opened.ContainsKey), _clients.Count, Since(_request), Since(_firstByte), Since(_lastByte), _bytes);
+                return new Exchange(_started, _head.Length == 0 ? _opened.Count : _clients.Count(_opened.ContainsKey), _clients.Count, Since(_request), Since(_firstByte), Since(_lastByte), _bytes);
             }
         }
     }

@@ -19,7 +19,7 @@ try
 
     if (what is "all" or "pulls")
     {
-        await Pulls.RunAsync(link, Numbers(1, "3")[0], Numbers(2, "1,4,16"), Numbers(3, "1,4,8"), stop.Token);
+        await Pulls.RunAsync(link, Numbers(1, "3")[0], Numbers(2, "1,4,16"), Numbers(3, "1,4,8,12"), stop.Token);
     }
 
     return 0;

@@ -24,8 +24,8 @@ internal static class Pulls
         await using Site site = await Site.StartAsync(link);
         Console.WriteLine();
         Console.WriteLine($"Pulls over {s_line}; median of {rounds}, seconds on the line since the request or, for a new connection, since its first packet");
-        Console.WriteLine("(bound: one round trip and the bytes; 1st byte: since the request, so that 0.150 is one round trip; command: all that ctr or ctr-starlight does, starting included)");
-        Console.WriteLine("  bytes   how                               1st byte  last byte   (best)      bound  ratio | conn. new  command");
+        Console.WriteLine("(bound: one round trip and the bytes; 1st byte: since the request, so that 0.150 is one round trip; asked: to the last byte since the daemon was told to pull, or the program started; command: until everything is stored)");
+        Console.WriteLine("  bytes   how                               1st byte  last byte   (best)      bound  ratio | conn. new  asked  command");
         foreach (int size in megabytes.Select(m => m * 1_000_000))
         {
             Dictionary<string, List<Pull>> pulls = [];
@@ -86,7 +86,7 @@ internal static class Pulls
         double bound = s_line.Bound((long)bytes);
         Console.WriteLine(string.Create(
             CultureInfo.InvariantCulture,
-            $"{bytes,10:0} {how,-34} {Median(all, p => p.Line.FirstByte - p.Line.Request),7:0.000} {last,10:0.000} {all.Min(p => p.Line.LastByte),8:0.000} {bound,10:0.000} {last / bound,6:0.00} | {Median(all, p => p.Line.Connections),5:0} {Median(all, p => p.Line.New),3:0} {Median(all, p => p.Command),8:0.00}"));
+            $"{bytes,10:0} {how,-34} {Median(all, p => p.Line.FirstByte - p.Line.Request),7:0.000} {last,10:0.000} {all.Min(p => p.Line.LastByte),8:0.000} {bound,10:0.000} {last / bound,6:0.00} | {Median(all, p => p.Line.Connections),5:0} {Median(all, p => p.Line.New),3:0} {Median(all, p => p.SinceAsked),6:0.000} {Median(all, p => p.Command),8:0.00}"));
     }
 
     private static string Text(int number) => number.ToString(CultureInfo.InvariantCulture);

@@ -16,7 +16,7 @@ public sealed partial class StarlightProxyClient
     /// <summary>
     /// Over how many connections a bundle comes while none is warm; 0 or 1: always over one. The figures are in docs/operations.md, "Long lines".
     /// </summary>
-    public const int DefaultStripes = 8;
+    public const int DefaultStripes = 12;
 
     /// <summary>Beyond that the line is the limit. Arbitrary.</summary>
     public const int MaxStripes = 16;
@@ -123,10 +123,14 @@ public sealed partial class StarlightProxyClient
             whole.Headers.ETag = tag;
             return whole;
         }
+        catch (FailureException e)
+        {
+            line.IsRefused = e.Error.Kind != ErrorKind.Unavailable;
+            throw;
+        }
         finally
         {
-            line.IsRefused = !first.IsCompletedSuccessfully;
-            if (line.IsRefused)
+            if (!first.IsCompletedSuccessfully)
             {
                 line.Return(lanes[0]);
             }

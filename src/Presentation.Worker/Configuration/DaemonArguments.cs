@@ -28,7 +28,7 @@ internal sealed class DaemonArguments
 
     private readonly Option<string> _proxyCa = new("--proxy-ca") { Description = "PEM file of the certificate authorities of https proxies whose profile names none [env STARLIGHT_PROXY_CA; default: those that the machine trusts]" };
     private readonly Option<string> _proxyConnections = new("--proxy-connections") { Description = "connections to the default proxy that are kept open and warm, so that a pull over a long line begins at full speed; 0 for none [env STARLIGHT_PROXY_CONNECTIONS; default 3]" };
-    private readonly Option<string> _proxyStripes = new("--proxy-stripes") { Description = "connections over which a pull comes while none is warm yet, on long lines; 0 for one [env STARLIGHT_PROXY_STRIPES; default 8]" };
+    private readonly Option<string> _proxyStripes = new("--proxy-stripes") { Description = "connections over which a pull comes while none is warm yet, on long lines; 0 for one [env STARLIGHT_PROXY_STRIPES; default 12]" };
 
     public RootCommand Build(Func<DaemonSettings, DaemonConfigFile, CancellationToken, Task<int>> run)
     {
