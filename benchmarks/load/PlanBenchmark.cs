@@ -27,8 +27,8 @@ internal static class PlanBenchmark
             others.Add($"{other}@{await proxy.NotifyAsync(other)}");
         }
 
-        List<double> first = [];
-        List<double> database = [];
+        List<Planning> first = [];
+        List<Planning> database = [];
         for (int i = 0; i < Restarts; i++)
         {
             await proxy.RestartAsync();
@@ -38,8 +38,8 @@ internal static class PlanBenchmark
             database.Add(await MeasureAsync(proxy, path));
         }
 
-        List<double> memory = [];
-        List<double> again = [];
+        List<Planning> memory = [];
+        List<Planning> again = [];
         foreach (string other in others)
         {
             string fresh = ProxyUnderLoad.BundlePath(next, $"{known},{other}");
@@ -51,26 +51,33 @@ internal static class PlanBenchmark
         Console.WriteLine(string.Create(
             CultureInfo.InvariantCulture,
             $"""
-            planning a delta with patches between two images of {files:N0} files, a tenth of them changed, ms (median; all)
+            planning a delta with patches between two images of {files:N0} files, a tenth of them changed, ms (median; all; median of processor time)
             metadata in memory                                {Text(memory)}
             the same plan again                               {Text(again)}
             from the database, after another image's request  {Text(database)}
             from the database, first request after a restart  {Text(first)}
             """));
         return Figures.Report(
-            ($"in memory at most {MemoryGoal} ms", Figures.Median(memory) <= MemoryGoal), ($"from the database at most {DatabaseGoal} ms, also right after a restart", Figures.Median(first) <= DatabaseGoal));
+            ($"in memory at most {MemoryGoal} ms", Figures.Median([.. memory.Select(m => m.Elapsed)]) <= MemoryGoal), ($"from the database at most {DatabaseGoal} ms, also right after a restart", Figures.Median([.. first.Select(f => f.Elapsed)]) <= DatabaseGoal));
     }
 
-    private static async Task<double> MeasureAsync(ProxyUnderLoad proxy, string path)
+    private static async Task<Planning> MeasureAsync(ProxyUnderLoad proxy, string path)
     {
         double before = await proxy.PlannedMillisecondsAsync();
+        double processor = proxy.Process.CpuSeconds;
         await proxy.HeadAsync(path);
-        return await proxy.PlannedMillisecondsAsync() - before;
+        processor = proxy.Process.CpuSeconds - processor;
+        return new Planning(await proxy.PlannedMillisecondsAsync() - before, processor * 1000);
     }
 
-    private static string Text(List<double> values) =>
-        string.Create(CultureInfo.InvariantCulture, $"{Figures.Median(values):0.0}   ({string.Join(' ', values.Order().Select(v => v.ToString("0", CultureInfo.InvariantCulture)))})");
+    private static string Text(List<Planning> values) => string.Create(
+        CultureInfo.InvariantCulture,
+        $"{Figures.Median([.. values.Select(v => v.Elapsed)]):0.0}   ({string.Join(' ', values.Select(v => v.Elapsed).Order().Select(v => v.ToString("0", CultureInfo.InvariantCulture)))})   {Figures.Median([.. values.Select(v => v.Processor)]):0}");
 
     private static IEnumerable<GeneratedFile> Files(int count, uint version) => Enumerable.Range(0, count).Select(i => new GeneratedFile(
         $"usr/lib/package-{i / 1000:000}/module{i / 50:00000}/file_{i:000000}.py", 400 + (i % 400), (uint)(i + 1) * 2654435761u + (i % 10 == 0 ? version : 0) * 2));
+
+    /// <param name="Elapsed">Milliseconds as the proxy counts them.</param>
+    /// <param name="Processor">Milliseconds of all its threads meanwhile, to 10: what a machine with other things to do does not change.</param>
+    private readonly record struct Planning(double Elapsed, double Processor);
 }

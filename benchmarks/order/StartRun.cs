@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
@@ -25,10 +26,14 @@ internal sealed class StartRun : IAsyncDisposable
         ["tomcat"] = 7008,
     };
 
+    /// <summary>Little against the quickest start, and enough that asking takes no time from it.</summary>
+    private static readonly TimeSpan AskEvery = TimeSpan.FromMilliseconds(2);
+
     private readonly string _directory;
     private readonly string _app;
     private readonly StarlightStack _stack;
     private readonly HttpClient _http;
+    private readonly Dictionary<string, string> _paths = new(StringComparer.Ordinal);
 
     private StartRun(string directory, string app, StarlightStack stack)
     {
@@ -46,28 +51,27 @@ internal sealed class StartRun : IAsyncDisposable
         (IReadOnlyList<(string, long)> predicted, int predictedHot, _) = await OrderAsync(old);
         await _stack.PullWholeAsync(old);
         _ = await RunAsync(old); // the first start of all finds caches cold
-        double untraced = await RunAsync(old);
-        (HashSet<string> first, double traced) = await TraceAsync(old);
+        IReadOnlyList<Opening> first = await TraceAsync(old, predicted);
 
         // The new one: what it inherits, then its own.
         string renewed = await PushAsync("new");
         await _stack.NotifyAsync(renewed);
         (IReadOnlyList<(string, long)> inherited, int inheritedHot, _) = await OrderAsync(renewed);
         await _stack.PullWholeAsync(renewed);
-        (HashSet<string> second, _) = await TraceAsync(renewed);
+        _ = await RunAsync(renewed);
+        IReadOnlyList<Opening> second = await TraceAsync(renewed, inherited);
         (IReadOnlyList<(string Digest, long Size)> own, int ownHot, IReadOnlyList<(string, long)> byPath) = await OrderAsync(renewed);
-        (HashSet<string> third, _) = await TraceAsync(renewed);
+        IReadOnlyList<Opening> third = await TraceAsync(renewed, own);
         return new StartFigures(
             _app,
             third.Count,
-            own.Where(c => third.Contains(c.Digest)).Sum(c => c.Size),
+            third.Sum(o => o.Size),
             own.Sum(c => c.Size),
             OrderFigures.Of(byPath, 0, third),
             OrderFigures.Of(predicted, predictedHot, first),
             OrderFigures.Of(inherited, inheritedHot, second),
             OrderFigures.Of(own, ownHot, third),
-            untraced,
-            traced);
+            _paths);
     }
 
     public async ValueTask DisposeAsync()
@@ -76,15 +80,54 @@ internal sealed class StartRun : IAsyncDisposable
         await _stack.DisposeAsync();
     }
 
-    private async Task<(HashSet<string> Opened, double Seconds)> TraceAsync(string reference)
+    /// <summary>HEX AT WAITED, microseconds, per line.</summary>
+    private async Task<IReadOnlyList<Opening>> TraceAsync(string reference, IReadOnlyList<(string Digest, long Size)> order)
     {
-        (await _stack.Cli("optimizer", "on")).Succeeded();
+        Dictionary<string, long> sizes = order.ToDictionary(c => c.Digest, c => c.Size, StringComparer.Ordinal);
+        _ = await RunAsync(reference, traced: true);
+        Opening[] opens =
+        [
+            .. File.ReadLines(Traces().Single()).Skip(1)
+                .Select(line => line.Split(' '))
+                .Select(open => new Opening("sha256:" + open[0], sizes["sha256:" + open[0]], long.Parse(open[1], CultureInfo.InvariantCulture) / 1e6))
+                .OrderBy(open => open.At),
+        ];
+        (await _stack.Cli("report")).Succeeded();
+        return opens;
+    }
+
+    /// <summary>Starts the old version, complete on the worker, <paramref name="pairs"/> times traced and as often untraced. The two take turns in being first, so that what drifts meets both.</summary>
+    public async Task<TracingFigures> MeasureTracingAsync(int pairs)
+    {
+        string reference = await PushAsync("old");
+        await _stack.NotifyAsync(reference);
+        await _stack.PullWholeAsync(reference);
+        for (int warm = 0; warm < 2; warm++)
+        {
+            _ = await RunAsync(reference, traced: false);
+            _ = await RunAsync(reference, traced: true);
+        }
+
+        double[] untraced = new double[pairs];
+        double[] traced = new double[pairs];
+        for (int pair = 0; pair < pairs; pair++)
+        {
+            bool tracedFirst = pair % 2 == 1;
+            (tracedFirst ? traced : untraced)[pair] = await RunAsync(reference, tracedFirst);
+            (tracedFirst ? untraced : traced)[pair] = await RunAsync(reference, !tracedFirst);
+        }
+
+        return new TracingFigures(_app, (int)Traces().Average(file => File.ReadLines(file).Skip(1).Count()), untraced, traced);
+    }
+
+    private string[] Traces() => Directory.GetFiles(Path.Combine(_stack.FsRoot, "traces"), "*.trace");
+
+    private async Task<double> RunAsync(string reference, bool traced)
+    {
+        (await _stack.Cli("optimizer", traced ? "on" : "off")).Succeeded();
         double seconds = await RunAsync(reference);
         (await _stack.Cli("optimizer", "off")).Succeeded();
-        string file = Directory.GetFiles(Path.Combine(_stack.FsRoot, "traces"), "*.trace").Single();
-        HashSet<string> opened = [.. File.ReadLines(file).Skip(1).Select(line => "sha256:" + line.Split(' ')[0])];
-        (await _stack.Cli("report")).Succeeded();
-        return (opened, seconds);
+        return seconds;
     }
 
     /// <returns>Seconds until the application answers.</returns>
@@ -100,7 +143,7 @@ internal sealed class StartRun : IAsyncDisposable
                 throw new TimeoutException($"{_app} does not answer\n{_stack.Logs}");
             }
 
-            await Task.Delay(10);
+            await Task.Delay(AskEvery);
         }
 
         double seconds = Stopwatch.GetElapsedTime(started).TotalSeconds;
@@ -110,30 +153,31 @@ internal sealed class StartRun : IAsyncDisposable
         return seconds;
     }
 
-    private static bool Answers(int port)
+    /// <summary>Without exceptions: there are hundreds of refusals before the answer.</summary>
+    private static bool Answers(int port) => Array.Exists([IPAddress.Loopback, IPAddress.IPv6Loopback], address =>
     {
-        foreach (IPAddress address in new[] { IPAddress.Loopback, IPAddress.IPv6Loopback })
+        using Socket socket = new(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+        using SocketAsyncEventArgs connect = new() { RemoteEndPoint = new IPEndPoint(address, port) };
+        using ManualResetEventSlim done = new();
+        connect.Completed += (_, _) => done.Set();
+        if (socket.ConnectAsync(connect))
         {
-            using Socket socket = new(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
-            try
-            {
-                socket.Connect(address, port);
-                return true;
-            }
-            catch (SocketException)
-            {
-                // not yet
-            }
+            done.Wait();
         }
 
-        return false;
-    }
+        return connect.SocketError == SocketError.Success;
+    });
 
     private async Task<(IReadOnlyList<(string Digest, long Size)> Order, int Hot, IReadOnlyList<(string, long)> ByPath)> OrderAsync(string reference)
     {
         JsonNode image = JsonNode.Parse(await _http.GetStringAsync($"/starlight/order?all=true&ref={Uri.EscapeDataString(reference)}"))!["images"]![0]!;
         (string Digest, long Size, string Path)[] contents =
             [.. image["contents"]!.AsArray().Select(c => ((string)c!["digest"]!, (long)c["size"]!, c["paths"]!.AsArray().Select(p => (string)p!).Min(StringComparer.Ordinal)!))];
+        foreach ((string digest, _, string path) in contents)
+        {
+            _paths[digest] = path;
+        }
+
         return ([.. contents.Select(c => (c.Digest, c.Size))], (int)image["hot"]!, [.. contents.OrderBy(c => c.Path, StringComparer.Ordinal).Select(c => (c.Digest, c.Size))]);
     }
 

@@ -11,17 +11,14 @@ internal sealed class ProxyChoice
 
     public Option<string> Url { get; } = new("--proxy") { Description = "talk to this proxy directly, without a daemon: http[s]://[user:password@]host[:port]; a bearer token is taken from STARLIGHT_PROXY_TOKEN" };
 
-    public Option<string> Authority { get; } = new("--proxy-ca") { Description = "with --proxy: PEM file of the only certificate authorities to trust [env STARLIGHT_PROXY_CA]", HelpName = "FILE" };
+    public Option<string> Authority { get; } = new("--proxy-ca") { Description = "for a proxy named by its URL: PEM file of the only certificate authorities to trust [env STARLIGHT_PROXY_CA]", HelpName = "FILE" };
 
     /// <summary>The proxy of <c>--proxy</c>, or null if it is not given.</summary>
-    public ProxyProfile? DirectOf(ParseResult parse)
-    {
-        string? url = parse.GetValue(Url);
-        if (url is null)
-        {
-            return null;
-        }
+    public ProxyProfile? DirectOf(ParseResult parse) => parse.GetValue(Url) is { } url ? Direct(parse, url) : null;
 
+    /// <summary>A proxy named by its URL.</summary>
+    public ProxyProfile Direct(ParseResult parse, string url)
+    {
         if (!Uri.TryCreate(url, UriKind.Absolute, out Uri? uri))
         {
             throw new FailureException(new Error("Proxy.ProfileInvalid", $"'{url}' is not a proxy URL: write http://host:port or https://host", ErrorKind.InvalidInput));

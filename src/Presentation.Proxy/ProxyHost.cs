@@ -73,7 +73,7 @@ internal static class ProxyHost
             .AddApplication()
             .AddImageTransports(settings.RegistryAccess)
             .AddLayerFormats(new LayerFormatOptions(ConversionCacheDirectory: Path.Combine(settings.DataDirectory, "conversions")))
-            .AddFilesystemImages()
+            .AddFilesystemImages(settings.DataDirectory)
             .AddContents(settings.DataDirectory, settings.BundleCacheBytes, settings.StoreLimitBytes)
             .AddBackgroundPace()
             .AddPersistence(settings.Database)

@@ -1,5 +1,6 @@
 using Starlight.Domain.Content;
 using Starlight.Domain.Images;
+using Starlight.Domain.References;
 using Starlight.Domain.SharedKernel;
 
 namespace Starlight.Application.Convert;
@@ -21,6 +22,16 @@ internal static class ConvertErrors
 
     public static Error Foreign(Digest layer) => new(
         "Convert.ForeignLayer", $"layer {layer} is non-distributable: it must not be copied to another registry", ErrorKind.Unsupported);
+
+    public static Error OrderUnknown(string source, ImageReference destination) => new(
+        "Convert.OrderUnknown",
+        $"the proxy knows no order for {source}, nor for {destination} or another version of it: have it index one with notify, trace it with optimizer on and report, or convert without --optimize-from",
+        ErrorKind.NotFound);
+
+    public static Error OrderUnknown(string source, ImageReference destination, Platform platform, IEnumerable<Platform> known) => new(
+        "Convert.OrderUnknown",
+        $"the proxy knows orders of {source} or {destination} for {string.Join(", ", known.Select(p => p.ToString()).Order(StringComparer.Ordinal))}, not for {platform}: have it index that platform, or choose others with --platform",
+        ErrorKind.NotFound);
 
     public static Error TooDeep(string source) => new(
         "Convert.TooDeep", $"{source} nests image indexes more than {ImageConversion.MaxDepth} deep", ErrorKind.Unsupported);

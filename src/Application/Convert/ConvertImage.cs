@@ -1,6 +1,7 @@
 using FluentValidation;
 using MediatR;
 using Starlight.Application.Abstractions.Images;
+using Starlight.Application.Abstractions.Proxies;
 using Starlight.Domain.Content;
 using Starlight.Domain.Images;
 using Starlight.Domain.References;
@@ -17,13 +18,15 @@ namespace Starlight.Application.Convert;
 /// <param name="InsecureSource">See <see cref="RegistryAccess"/>.</param>
 /// <param name="InsecureDestination">See <see cref="RegistryAccess"/>.</param>
 /// <param name="Progress">Null if nobody looks.</param>
+/// <param name="OptimizeFrom">Says which files come first in their layers, so that runtimes which fetch them lazily have them at once; null to leave the layers' order alone.</param>
 public sealed record ConvertImageCommand(
     string Source,
     ImageReference Destination,
     PlatformSelection Platforms,
     bool InsecureSource = false,
     bool InsecureDestination = false,
-    IConvertProgress? Progress = null) : IRequest<Result<ConvertImageResult>>;
+    IConvertProgress? Progress = null,
+    IImageOrders? OptimizeFrom = null) : IRequest<Result<ConvertImageResult>>;
 
 /// <param name="Digest">Of what the tag stands for now: a manifest or an index.</param>
 /// <param name="MediaType">Of the same.</param>
@@ -34,10 +37,11 @@ public sealed record ConvertImageResult(Digest Digest, string MediaType, IReadOn
 /// <param name="ReusedLayers">Of all layers, those that were neither converted nor sent.</param>
 /// <param name="SourceSize">Bytes of all layers before.</param>
 /// <param name="ConvertedSize">Bytes of all layers after.</param>
-public sealed record ConvertedImage(Platform Platform, Digest ManifestDigest, Digest FilesystemDigest, int Layers, int ReusedLayers, long SourceSize, long ConvertedSize);
+/// <param name="Order">What comes first in its layers; null if that was not asked for.</param>
+public sealed record ConvertedImage(Platform Platform, Digest ManifestDigest, Digest FilesystemDigest, int Layers, int ReusedLayers, long SourceSize, long ConvertedSize, FileOrder? Order);
 
 /// <summary>
-/// 1. Resolve the source; it must be an image or an index of images.
+/// 1. Ask for the order if it is wanted. Resolve the source; it must be an image or an index of images.
 /// 2. Per selected platform convert or reuse the layers (<see cref="LayerConversions"/>) and push them.
 /// 3. Push configuration and manifest by digest; of an index, also what is not an image, verbatim.
 /// 4. Put the tag on the last manifest: until then nothing has changed for anybody.
@@ -51,12 +55,13 @@ internal sealed class ConvertImageHandler(IImageTransports transports, ILayerCon
         await using IImageDestination destination = transports.OpenDestination(request.Destination, new RegistryAccess(request.InsecureDestination));
 
         // 1.
+        ImageOptimization? optimization = await ImageOptimization.AskAsync(request, cancellationToken);
         ManifestBlob top = await source.ResolveAsync(cancellationToken);
 
         // 2. and 3.
         IReadOnlyDictionary<Digest, Descriptor> previous = await PreviousConversion.ReadAsync(transports, destination, request, cancellationToken);
         LayerConversions layers = new(request, source, destination, transports, converter, cache, previous);
-        ImageConversion conversion = new(request, source, destination, layers, filesystems);
+        ImageConversion conversion = new(request, source, destination, layers, optimization, filesystems);
         ManifestBlob converted = await conversion.ConvertAsync(top, cancellationToken);
 
         // 4.

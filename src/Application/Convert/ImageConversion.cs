@@ -7,7 +7,8 @@ using Starlight.Domain.Trees;
 namespace Starlight.Application.Convert;
 
 /// <summary>Converts one source, manifest by manifest. Everything is at the destination when a method returns, but for the manifest it returns.</summary>
-internal sealed class ImageConversion(ConvertImageCommand command, IImageSource source, IImageDestination destination, LayerConversions layers, IFilesystemImages filesystems)
+internal sealed class ImageConversion(
+    ConvertImageCommand command, IImageSource source, IImageDestination destination, LayerConversions layers, ImageOptimization? optimization, IFilesystemImages filesystems)
 {
     /// <summary>Indexes within indexes. Arbitrary; one level is usual.</summary>
     public const int MaxDepth = 4;
@@ -64,6 +65,12 @@ internal sealed class ImageConversion(ConvertImageCommand command, IImageSource 
     {
         ImageIndex index = ImageIndex.Parse(blob.Raw, blob.MediaType).Value;
         Descriptor?[] entries = new Descriptor?[index.Manifests.Count];
+        foreach (Platform platform in index.Manifests.Where(m => !ImageDocuments.IsAttestation(m)).Select(m => m.Platform).OfType<Platform>().Where(command.Platforms.Contains))
+        {
+            // before the first of them is sent
+            optimization?.For(platform);
+        }
+
         for (int i = 0; i < entries.Length; i++)
         {
             Descriptor entry = index.Manifests[i];
@@ -130,6 +137,7 @@ internal sealed class ImageConversion(ConvertImageCommand command, IImageSource 
             return null;
         }
 
+        FileOrder? order = optimization?.For(platform);
         Refuse(manifest.Layers);
         if (config.DiffIds.Count != manifest.Layers.Count)
         {
@@ -138,7 +146,7 @@ internal sealed class ImageConversion(ConvertImageCommand command, IImageSource 
         }
 
         // 2. its layers
-        IReadOnlyList<LayerOutcome> outcomes = await layers.ConvertAsync(manifest.Layers, config.DiffIds, cancellationToken);
+        IReadOnlyList<LayerOutcome> outcomes = await layers.ConvertAsync(manifest.Layers, config.DiffIds, order?.Files, cancellationToken);
         for (int i = 0; i < outcomes.Count; i++)
         {
             if (outcomes[i].Info.SourceDiffId != config.DiffIds[i])
@@ -154,7 +162,8 @@ internal sealed class ImageConversion(ConvertImageCommand command, IImageSource 
         foreach (LayerOutcome outcome in outcomes)
         {
             merger.Apply(outcome.Entries).ThrowIfFailure();
-            trees.Add(Digest.Of(filesystems.Build(merger.Build()).Span));
+            using BuiltFilesystem filesystem = filesystems.Build(merger.Build());
+            trees.Add(filesystem.Digest);
         }
 
         // 4. its documents
@@ -163,7 +172,7 @@ internal sealed class ImageConversion(ConvertImageCommand command, IImageSource 
         await destination.PushBlobAsync(configDescriptor, _ => Task.FromResult<Stream>(new MemoryStream(newConfig, writable: false)), progress: null, cancellationToken);
         ManifestBlob converted = new(ImageDocuments.Manifest(manifest, configDescriptor, [.. outcomes.Select(o => o.Info)], trees), manifest.MediaType);
         _images.Add(new ConvertedImage(
-            platform, converted.Digest, trees[^1], outcomes.Count, outcomes.Count(o => o.IsReused), manifest.Layers.Sum(l => l.Size), outcomes.Sum(o => o.Info.Size)));
+            platform, converted.Digest, trees[^1], outcomes.Count, outcomes.Count(o => o.IsReused), manifest.Layers.Sum(l => l.Size), outcomes.Sum(o => o.Info.Size), order));
         return converted;
     }
 

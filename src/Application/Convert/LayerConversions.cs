@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using Starlight.Application.Abstractions.Images;
 using Starlight.Domain.Content;
 using Starlight.Domain.Images;
+using Starlight.Domain.Ordering;
 using Starlight.Domain.References;
 using Starlight.Domain.Trees;
 
@@ -12,9 +13,9 @@ internal sealed record LayerOutcome(ConvertedLayerInfo Info, IReadOnlyList<Layer
 
 /// <summary>
 /// Brings the layers of one conversion to the destination, each once. For a layer, the first of these that works:
-/// 1. This machine's cache knows the converted layer and the destination has it, or can mount it from a repository that does.
-/// 2. The destination's tag has a layer that was made from this one: it is read to learn what is in it.
-/// 3. The layer is eStargz already: it is mounted from the source repository or copied.
+/// 1. This machine's cache knows the layer as it is to be and the destination has it, or can mount it from a repository that does.
+/// 2. The destination's tag has a layer that was made from this one: it is read to learn what is in it and what comes first.
+/// 3. The layer is eStargz already and nothing else shall come first: it is mounted from the source repository or copied.
 /// 4. It is converted and sent.
 /// </summary>
 internal sealed class LayerConversions(
@@ -32,33 +33,45 @@ internal sealed class LayerConversions(
     /// <summary>Repositories remembered for a blob. Arbitrary.</summary>
     private const int MaxRepositories = 8;
 
-    private readonly ConcurrentDictionary<Digest, LayerOutcome> _done = new();
+    /// <summary>By layer and what comes first in it: platforms may share a layer and not their order.</summary>
+    private readonly ConcurrentDictionary<(Digest Layer, PrioritizedFiles? Files), LayerOutcome> _done = new();
 
     /// <summary>The outcomes in the order of <paramref name="layers"/>. The first failure stops the others.</summary>
     /// <param name="layers">Of one manifest.</param>
     /// <param name="diffIds">What the configuration says of them.</param>
+    /// <param name="files">Of the image, that shall come first in their layers; null to leave the layers' order alone.</param>
     /// <param name="cancellationToken">Stops all.</param>
-    public async Task<IReadOnlyList<LayerOutcome>> ConvertAsync(IReadOnlyList<Descriptor> layers, IReadOnlyList<Digest> diffIds, CancellationToken cancellationToken)
+    public async Task<IReadOnlyList<LayerOutcome>> ConvertAsync(
+        IReadOnlyList<Descriptor> layers, IReadOnlyList<Digest> diffIds, PrioritizedFiles? files, CancellationToken cancellationToken)
     {
-        IEnumerable<(Descriptor Layer, Digest DiffId)> missing = layers.Zip(diffIds).DistinctBy(l => l.First.Digest).Where(l => !_done.ContainsKey(l.First.Digest));
+        IEnumerable<(Descriptor Layer, Digest DiffId)> missing = layers.Zip(diffIds).DistinctBy(l => l.First.Digest).Where(l => !_done.ContainsKey((l.First.Digest, files)));
         await Parallel.ForEachAsync(missing, new ParallelOptions { MaxDegreeOfParallelism = Parallelism, CancellationToken = cancellationToken }, async (item, token) =>
-            _done[item.Layer.Digest] = await ConvertAsync(item.Layer, item.DiffId, token));
-        return [.. layers.Select(l => _done[l.Digest])];
+            _done[(item.Layer.Digest, files)] = await ConvertAsync(item.Layer, item.DiffId, files, token));
+        return [.. layers.Select(l => _done[(l.Digest, files)])];
     }
 
-    private async Task<LayerOutcome> ConvertAsync(Descriptor layer, Digest diffId, CancellationToken cancellationToken)
+    private async Task<LayerOutcome> ConvertAsync(Descriptor layer, Digest diffId, PrioritizedFiles? files, CancellationToken cancellationToken)
     {
-        LayerOutcome outcome = await TryCachedAsync(layer, diffId, cancellationToken) ?? await TryPreviousAsync(layer, diffId, cancellationToken) ?? await MakeAsync(layer, cancellationToken);
+        LayerOutcome outcome = await TryCachedAsync(layer, diffId, files, cancellationToken)
+            ?? await TryPreviousAsync(layer, diffId, files, cancellationToken)
+            ?? await MakeAsync(layer, files, cancellationToken);
         Report(layer, outcome.IsReused ? ConvertStage.Reused : ConvertStage.Done, outcome.Info.Size, outcome.Info.Size);
         return outcome;
     }
 
-    private async Task<LayerOutcome?> TryCachedAsync(Descriptor layer, Digest diffId, CancellationToken cancellationToken)
+    private async Task<LayerOutcome?> TryCachedAsync(Descriptor layer, Digest diffId, PrioritizedFiles? files, CancellationToken cancellationToken)
     {
-        CachedConversion? cached = await cache.TryGetAsync(layer.Digest, cancellationToken);
-        bool announcesEStargz = layer.Annotations.ContainsKey(StarlightAnnotations.TocDigest);
+        // which of the files are in the layer is known if it was ever converted here
+        IReadOnlyList<LayerEntry>? entries = files is null ? [] : await cache.TryGetEntriesAsync(layer.Digest, cancellationToken);
+        if (entries is null)
+        {
+            return null;
+        }
+
+        ConversionKey key = KeyOf(layer, files, entries);
+        CachedConversion? cached = await cache.TryGetAsync(key, cancellationToken);
         // without its annotation an eStargz layer is converted like any other: the result must not depend on what this machine has seen before
-        if (cached is null || cached.Layer.SourceDiffId != diffId || (cached.Layer.IsUnchanged && !announcesEStargz))
+        if (cached is null || cached.Layer.SourceDiffId != diffId || (cached.Layer.IsUnchanged && !AnnouncesEStargz(layer)))
         {
             return null;
         }
@@ -69,34 +82,35 @@ internal sealed class LayerConversions(
             return null;
         }
 
-        await RememberAsync(layer, cached, cancellationToken);
+        await RememberAsync(key, cached, cancellationToken);
         return new LayerOutcome(cached.Layer, cached.Entries, IsReused: true);
     }
 
-    private async Task<LayerOutcome?> TryPreviousAsync(Descriptor layer, Digest diffId, CancellationToken cancellationToken)
+    private async Task<LayerOutcome?> TryPreviousAsync(Descriptor layer, Digest diffId, PrioritizedFiles? files, CancellationToken cancellationToken)
     {
-        if (!previous.TryGetValue(layer.Digest, out Descriptor? converted) || !await destination.HasBlobAsync(converted, cancellationToken))
+        // a layer that may turn out to be right as it is must not become another because the destination has one
+        if (AnnouncesEStargz(layer) || !previous.TryGetValue(layer.Digest, out Descriptor? converted) || !await destination.HasBlobAsync(converted, cancellationToken))
         {
             return null;
         }
 
         await using IImageSource there = transports.OpenSource(command.Destination, new RegistryAccess(command.InsecureDestination));
         await using Stream blob = await there.OpenBlobAsync(converted, cancellationToken);
-        using ConvertedLayer? found = await converter.TryRecogniseAsync(blob, converted, cancellationToken);
+        using ConvertedLayer? found = await converter.TryRecogniseAsync(blob, converted, files, cancellationToken);
         if (found is null)
         {
             return null;
         }
 
         ConvertedLayerInfo info = found.Info with { SourceDiffId = diffId, IsUnchanged = false };
-        await RememberAsync(layer, new CachedConversion(info, found.Entries, []), cancellationToken);
+        await RememberAsync(KeyOf(layer, files, found.Entries), new CachedConversion(info, found.Entries, []), cancellationToken);
         return new LayerOutcome(info, found.Entries, IsReused: true);
     }
 
-    private async Task<LayerOutcome> MakeAsync(Descriptor layer, CancellationToken cancellationToken)
+    private async Task<LayerOutcome> MakeAsync(Descriptor layer, PrioritizedFiles? files, CancellationToken cancellationToken)
     {
         await using Stream blob = await source.OpenBlobAsync(layer, cancellationToken);
-        using ConvertedLayer converted = await converter.ConvertAsync(blob, layer, Count(layer, ConvertStage.Converting, layer.Size), cancellationToken);
+        using ConvertedLayer converted = await converter.ConvertAsync(blob, layer, files, Count(layer, ConvertStage.Converting, layer.Size), cancellationToken);
         Descriptor descriptor = BlobOf(converted.Info);
         bool isPlaced = await TryPlaceAsync(descriptor, converted.Info.IsUnchanged ? SourceRepository() : [], cancellationToken);
         if (!isPlaced)
@@ -105,7 +119,7 @@ internal sealed class LayerConversions(
                 descriptor, _ => Task.FromResult(converted.Open()), Count(layer, ConvertStage.Pushing, descriptor.Size), cancellationToken);
         }
 
-        await RememberAsync(layer, new CachedConversion(converted.Info, converted.Entries, []), cancellationToken);
+        await RememberAsync(KeyOf(layer, files, converted.Entries), new CachedConversion(converted.Info, converted.Entries, []), cancellationToken);
         return new LayerOutcome(converted.Info, converted.Entries, IsReused: isPlaced && converted.Info.IsUnchanged);
     }
 
@@ -131,13 +145,19 @@ internal sealed class LayerConversions(
     /// <summary>Where the source's blobs can be mounted from; a path that happens to look like a reference does no harm, the registry just refuses.</summary>
     private IEnumerable<string> SourceRepository() => ImageReference.Parse(command.Source) is { IsSuccess: true } reference ? [reference.Value.Name] : [];
 
-    private Task RememberAsync(Descriptor layer, CachedConversion conversion, CancellationToken cancellationToken)
+    private static bool AnnouncesEStargz(Descriptor layer) => layer.Annotations.ContainsKey(StarlightAnnotations.TocDigest);
+
+    /// <summary>A layer without any of the files is converted as if none had been asked for, unless it is eStargz already and something else comes first in it.</summary>
+    private static ConversionKey KeyOf(Descriptor layer, PrioritizedFiles? files, IReadOnlyList<LayerEntry> entries) =>
+        files?.In(entries) is { } own && (own.Paths.Count > 0 || AnnouncesEStargz(layer)) ? new ConversionKey(layer.Digest, own.Digest) : new ConversionKey(layer.Digest);
+
+    private Task RememberAsync(ConversionKey key, CachedConversion conversion, CancellationToken cancellationToken)
     {
         string here = command.Destination.Name;
         string[] repositories = [.. conversion.Repositories.Where(r => r != here).TakeLast(MaxRepositories - 1), here];
         return conversion.Repositories.SequenceEqual(repositories)
             ? Task.CompletedTask
-            : cache.StoreAsync(layer.Digest, conversion with { Repositories = repositories }, cancellationToken);
+            : cache.StoreAsync(key, conversion with { Repositories = repositories }, cancellationToken);
     }
 
     private static Descriptor BlobOf(ConvertedLayerInfo layer) => new(MediaTypes.OciLayerGzip, layer.Digest, layer.Size);

@@ -7,11 +7,13 @@ namespace Starlight.Application.Delta;
 
 internal static class DeltaErrors
 {
+    public const string NotIndexedCode = "Image.NotIndexed";
+
     public static Error NotIndexed(ImageReference reference, Platform platform, IEnumerable<Platform> present)
     {
         string others = string.Join(", ", present);
         return new Error(
-            "Image.NotIndexed",
+            NotIndexedCode,
             $"{reference} is not indexed{(others.Length > 0 ? $" for {platform} (only for {others})" : "")}: run ctr-starlight notify {reference}",
             ErrorKind.NotFound);
     }

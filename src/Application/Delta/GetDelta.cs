@@ -34,29 +34,26 @@ public sealed record DeltaImage(ImageReference Reference, Digest Manifest, Diges
 /// <param name="Identity">64 hex digits that stand for every byte of the bundle.</param>
 /// <param name="Bases">Manifests of the images that the worker has and something is patched from.</param>
 /// <param name="Units">The images' parts of the header, one per image.</param>
-public sealed record DeltaBundle(string Identity, IReadOnlyList<DeltaImage> Images, IReadOnlyList<Digest> Bases, IReadOnlyList<ReadOnlyMemory<byte>> Units, DeltaPlan Plan)
+public sealed record DeltaBundle(string Identity, IReadOnlyList<DeltaImage> Images, IReadOnlyList<Digest> Bases, IReadOnlyList<ImageUnits> Units, DeltaPlan Plan)
 {
     /// <summary>Manifests of all images without which nobody can ask for this bundle.</summary>
     public IReadOnlyList<Digest> Manifests => [.. Images.Select(i => i.Manifest), .. Bases];
 
     /// <summary>Contents that have to be read to write it, in the order of their use: a patch's base before what is made from it.</summary>
-    public IReadOnlyList<ContentRef> Reads
+    public IEnumerable<ContentRef> Reads
     {
         get
         {
-            List<ContentRef> reads = new(Plan.Contents.Count + Plan.Patches.Count);
             int patch = 0;
             for (int position = 0; position < Plan.Contents.Count; position++)
             {
                 if (patch < Plan.Patches.Count && Plan.Patches[patch].Position == position)
                 {
-                    reads.Add(Plan.Patches[patch++].Base);
+                    yield return Plan.Patches[patch++].Base;
                 }
 
-                reads.Add(Plan.Contents[position].Content);
+                yield return Plan.Contents[position].Content;
             }
-
-            return reads;
         }
     }
 }

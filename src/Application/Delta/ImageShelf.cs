@@ -1,3 +1,4 @@
+using System.Buffers;
 using Starlight.Application.Abstractions.Catalog;
 using Starlight.Application.Abstractions.Images;
 using Starlight.Application.Indexing;
@@ -12,19 +13,25 @@ using Starlight.Domain.SharedKernel;
 namespace Starlight.Application.Delta;
 
 /// <summary>What a bundle needs of an image, or of its lowest layers.</summary>
-/// <param name="Known">The tree as what others are patched from.</param>
+/// <param name="Manifest">Of the image.</param>
+/// <param name="FilesystemDigest">Of its tree, or of that of the lowest layers.</param>
+/// <param name="Ordered">What to send.</param>
+/// <param name="Names">What the contents are called: made when they are asked for if the image is large, since only those who have a relative of it need them.</param>
+/// <param name="Unit">Its part of a header, without a name.</param>
 /// <param name="Groups">Groups that the image was traced in, each with how long after the group's first container it starts; none if it has no traces.</param>
-internal sealed record ShelvedImage(Digest Manifest, OrderedImage Ordered, KnownImage Known, ReadOnlyMemory<byte> Unit, IReadOnlyDictionary<string, TimeSpan> Groups)
+internal sealed record ShelvedImage(
+    Digest Manifest, Digest FilesystemDigest, OrderedImage Ordered, Lazy<ContentNames> Names, ReadOnlyMemory<byte> Unit, IReadOnlyDictionary<string, TimeSpan> Groups)
 {
     private static long _last;
 
     /// <summary>Another one each time an image is read: stands for this object, its order included, where keeping it would keep its memory.</summary>
     public long Number { get; } = Interlocked.Increment(ref _last);
 
-    public Digest FilesystemDigest => Known.Filesystem;
+    /// <summary>The tree as what others are patched from.</summary>
+    public KnownImage Known { get; } = new(FilesystemDigest, Ordered.Contents, Names);
 
-    /// <summary>A list entry has a digest and a length, an order entry a digest.</summary>
-    public long Bytes => 256 + (Ordered.Contents.Count * (Digest.Size + 8L)) + (Ordered.Order.Count * (long)Digest.Size) + ((Ordered.Moments?.Count ?? 0) * 8L) + Known.Names.Bytes + Unit.Length;
+    /// <summary>A list entry has a digest and a length, an order entry a position. Names count before they are there.</summary>
+    public long Bytes => 256 + (Ordered.Contents.Count * (Digest.Size + 8L + ContentNames.BytesOfOne)) + (Ordered.Order.Count * 4L) + ((Ordered.Moments?.Count ?? 0) * 8L) + Unit.Length;
 }
 
 /// <summary>
@@ -33,7 +40,7 @@ internal sealed record ShelvedImage(Digest Manifest, OrderedImage Ordered, Known
 /// </summary>
 internal sealed class ImageShelf(IImageCatalog catalog, IFilesystemImages filesystems, ImageAssembler assembler, IBundleFormat format)
 {
-    /// <summary>An image of 10,000 contents takes 1.9 MB: about thirty of them. Arbitrary.</summary>
+    /// <summary>An image of 10,000 contents takes 1.3 MB: about fifty of them. Arbitrary.</summary>
     private const long MaxBytes = 64L << 20;
 
     /// <summary>A patched unit takes some 20 KB: hundreds of them. Arbitrary.</summary>
@@ -60,10 +67,10 @@ internal sealed class ImageShelf(IImageCatalog catalog, IFilesystemImages filesy
         IndexedImage image = await catalog.FindImageAsync(manifest, CancellationToken.None) ?? throw Removed(manifest);
         if (layers is not { } count || count == image.Layers.Count)
         {
-            KnownImage known = filesystems.ReadNames(image.Filesystem);
-            Digest[] order = [.. (image.Learned?.Order ?? image.Order).Select(index => known.Contents[index].Digest)];
-            OrderedImage ordered = new(known.Contents, order, image.Learned?.HotCount ?? image.HotCount) { Moments = image.Learned?.Moments };
-            return new ShelvedImage(manifest, ordered, known, image.Unit, image.Learned?.Groups ?? NoGroups);
+            (IReadOnlyList<ContentRef> contents, Lazy<ContentNames> contentNames) = Read(image);
+            LargeImages.ReleaseGarbage(image.ContentCount);
+            OrderedImage ordered = new(contents, image.Learned?.Order ?? image.Order, image.Learned?.HotCount ?? image.HotCount) { Moments = image.Learned?.Moments };
+            return new ShelvedImage(manifest, image.FilesystemDigest, ordered, contentNames, image.Unit, image.Learned?.Groups ?? NoGroups);
         }
 
         if (count > image.Layers.Count)
@@ -78,11 +85,31 @@ internal sealed class ImageShelf(IImageCatalog catalog, IFilesystemImages filesy
         }
 
         ContentOrigin origin = new([.. lowest.AsEnumerable().Reverse().DistinctBy(l => l.Digest)], await catalog.FindOriginsAsync(manifest, CancellationToken.None));
-        AssembledImage assembled = await assembler.AssembleAsync(lowest, ImageConfig.Parse(image.Config).Value, origin, CancellationToken.None);
+        using AssembledImage assembled = await assembler.AssembleAsync(lowest, ImageConfig.Parse(image.Config).Value, origin, CancellationToken.None);
         ReadOnlyMemory<byte> unit = assembler.EncodeUnit(image.Manifest, image.MediaType, image.Config, assembled);
-        KnownImage tree = filesystems.ReadNames(assembled.Filesystem);
-        ContentOrder partial = image.Learned is { } learned ? assembled.Order.Beginning(HotOf(learned, filesystems.ReadContents(image.Filesystem).Contents)) : assembled.Order;
-        return new ShelvedImage(manifest, new OrderedImage(tree.Contents, partial.Digests, partial.HotCount), tree, unit, NoGroups);
+        KnownImage tree = filesystems.ReadNames(assembled.Filesystem.Bytes);
+        ContentOrder partial = image.Learned is { } learned ? assembled.Order.Beginning(ContentOrder.PositionsOf(tree.Contents, HotOf(learned, Read(image).Contents))) : assembled.Order;
+        return new ShelvedImage(manifest, tree.Filesystem, new OrderedImage(tree.Contents, partial.Indexes, partial.HotCount), new Lazy<ContentNames>(tree.Names), unit, NoGroups);
+    }
+
+    /// <summary>Content list and names, the latter for later if there are many.</summary>
+    private (IReadOnlyList<ContentRef> Contents, Lazy<ContentNames> Names) Read(IndexedImage image)
+    {
+        using IMemoryOwner<byte> filesystem = format.ReadFilesystem(image);
+        if (image.ContentCount > LargeImages.Contents)
+        {
+            // A failure is not kept.
+            return (filesystems.ReadContents(filesystem.Memory).Contents, new Lazy<ContentNames>(() => ReadNames(image), LazyThreadSafetyMode.PublicationOnly));
+        }
+
+        KnownImage known = filesystems.ReadNames(filesystem.Memory);
+        return (known.Contents, new Lazy<ContentNames>(known.Names));
+    }
+
+    private ContentNames ReadNames(IndexedImage image)
+    {
+        using IMemoryOwner<byte> filesystem = format.ReadFilesystem(image);
+        return filesystems.ReadNames(filesystem.Memory).Names;
     }
 
     /// <summary>The image's unit for a worker that has <paramref name="old"/>: what differs if that is shorter, else all of it.</summary>
@@ -95,7 +122,7 @@ internal sealed class ImageShelf(IImageCatalog catalog, IFilesystemImages filesy
 
     private static IReadOnlyDictionary<string, TimeSpan> NoGroups { get; } = new Dictionary<string, TimeSpan>();
 
-    private static IEnumerable<Digest> HotOf(IndexedOrder order, IReadOnlyList<ContentRef> contents) => order.Order.Take(order.HotCount).Select(index => contents[index].Digest);
+    private static Digest[] HotOf(IndexedOrder order, IReadOnlyList<ContentRef> contents) => [.. order.Order.Take(order.HotCount).Select(index => contents[index].Digest)];
 
     private static FailureException Removed(Digest manifest) =>
         new(new Error("Image.NotIndexed", $"the image {manifest} was removed a moment ago: notify it again", ErrorKind.NotFound));

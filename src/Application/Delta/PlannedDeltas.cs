@@ -31,22 +31,24 @@ internal sealed class PlannedDeltas(ImageShelf shelf, ContentSupply supply, IBun
     private async Task<DeltaBundle> PlanAsync(DeltaTask task, CancellationToken cancellationToken)
     {
         (IReadOnlyList<ShelvedImage> wanted, IReadOnlyList<ShelvedImage> have) = (task.Wanted, task.Have);
+        KnownImage[] bases = task.Patches ? [.. have.Select(i => i.Known)] : [];
+
+        // Begun first: it takes longer than all the rest, if it was not made lately.
+        Task<ReadOnlyMemory<byte>[]> imageUnits = Task.WhenAll(wanted.Select(i => UnitAsync(i, have, bases, cancellationToken)));
         DeltaPlan plan = DeltaPlanner.Plan(Together(wanted), [.. have.Select(i => i.Ordered.Contents)]);
 
         // What is planned must not depend on what this proxy happens to hold, or another one could not go on with the bundle.
-        KnownImage[] bases = task.Patches ? [.. have.Select(i => i.Known)] : [];
-        plan = PatchPlanner.AddPatches(plan, [.. wanted.Select(i => i.Known.Names)], bases, content => !supply.IsLost(content));
-        List<ReadOnlyMemory<byte>> units = [];
-        for (int i = 0; i < wanted.Count; i++)
-        {
-            KnownImage? near = PatchPlanner.Nearest(wanted[i].Known.Contents, wanted[i].Known.Names, bases);
-            ReadOnlyMemory<byte> unit = near is null ? wanted[i].Unit : await shelf.UnitAsync(wanted[i], have[Array.IndexOf(bases, near)], cancellationToken);
-            units.Add(format.NameUnit(unit, task.To[i].ToString(), task.Indexes[i]));
-        }
-
+        plan = bases.Length == 0 ? plan : PatchPlanner.AddPatches(plan, [.. wanted.Select(i => i.Known.Names)], bases, content => !supply.IsLost(content));
+        ImageUnits[] units = [.. (await imageUnits).Select((unit, i) => format.NameUnit(unit, task.To[i].ToString(), task.Indexes[i]))];
         IEnumerable<ShelvedImage> patched = have.Where(i => plan.Bases.Any(b => b.Filesystem == i.FilesystemDigest));
         DeltaImage[] images = [.. wanted.Select((image, i) => new DeltaImage(task.To[i], image.Manifest, image.FilesystemDigest))];
         return new DeltaBundle(format.Identity(units, plan), images, [.. patched.Select(i => i.Manifest)], units, plan);
+    }
+
+    private Task<ReadOnlyMemory<byte>> UnitAsync(ShelvedImage image, IReadOnlyList<ShelvedImage> have, KnownImage[] bases, CancellationToken cancellationToken)
+    {
+        KnownImage? near = bases.Length == 0 ? null : PatchPlanner.Nearest(image.Known.Contents, image.Known.Names, bases);
+        return near is null ? Task.FromResult(image.Unit) : shelf.UnitAsync(image, have[Array.IndexOf(bases, near)], cancellationToken);
     }
 
     /// <summary>
@@ -80,7 +82,7 @@ internal sealed class PlannedDeltas(ImageShelf shelf, ContentSupply supply, IBun
         return key.ToString();
     }
 
-    /// <summary>A planned content has a digest, a length and two positions, a patch two more.</summary>
+    /// <summary>A planned content has two positions, a patch a digest, a length and two more. The images' content lists are counted too: the plan outlives them on the shelf.</summary>
     private static long SizeOf(DeltaBundle delta) =>
-        512 + delta.Units.Sum(u => (long)u.Length) + (delta.Plan.Contents.Count * (Digest.Size + 16L)) + (delta.Plan.Patches.Count * (Digest.Size + 24L)) + (delta.Plan.BlockLengths.Count * 4L);
+        512 + delta.Units.Sum(u => u.Length) + (delta.Plan.Contents.Count * 5L) + (delta.Plan.CanonicalCounts.Sum(c => (long)c) * (Digest.Size + 8L)) + (delta.Plan.Patches.Count * (Digest.Size + 24L)) + (delta.Plan.BlockLengths.Count * 4L);
 }

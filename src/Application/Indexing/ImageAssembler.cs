@@ -13,13 +13,16 @@ namespace Starlight.Application.Indexing;
 
 /// <summary>What layers give when they are put together.</summary>
 /// <param name="FileCount">Names of the tree that are not directories.</param>
-/// <param name="Filesystem">The tree as a container sees it, without contents.</param>
+/// <param name="Filesystem">The tree as a container sees it, without contents; belongs to this.</param>
 /// <param name="Names">Digest and content list of <paramref name="Filesystem"/>.</param>
 /// <param name="Order">In which order its contents are best sent.</param>
-internal sealed record AssembledImage(int FileCount, ReadOnlyMemory<byte> Filesystem, FilesystemImageContents Names, ContentOrder Order);
+internal sealed record AssembledImage(int FileCount, BuiltFilesystem Filesystem, FilesystemImageContents Names, ContentOrder Order) : IDisposable
+{
+    public void Dispose() => Filesystem.Dispose();
+}
 
 /// <summary>Puts indexed layers together: all of an image's, or the first few of them. The same layers give the same bytes on every proxy.</summary>
-internal sealed class ImageAssembler(ILayerScanner scanner, IFilesystemImages filesystems, IContentStore contents, ContentSupply supply, IBundleFormat format)
+internal sealed class ImageAssembler(IImageCatalog catalog, ILayerScanner scanner, IFilesystemImages filesystems, IContentStore contents, ContentSupply supply, IBundleFormat format)
 {
     /// <summary>Files of an image above which memory is given back between steps: some hundred bytes each are left over from one. Arbitrary.</summary>
     private const int LargeImage = 200_000;
@@ -31,12 +34,20 @@ internal sealed class ImageAssembler(ILayerScanner scanner, IFilesystemImages fi
     /// <param name="cancellationToken">Stops reading them.</param>
     public async Task<AssembledImage> AssembleAsync(IEnumerable<IndexedLayer> baseFirst, ImageConfig config, ContentOrigin origin, CancellationToken cancellationToken)
     {
-        FileTree tree = Merge(baseFirst);
+        FileTree tree = await MergeAsync(baseFirst, cancellationToken);
         ReleaseGarbage(tree);
-        ReadOnlyMemory<byte> filesystem = filesystems.Build(tree);
-        ReleaseGarbage(tree);
-        FilesystemImageContents names = filesystems.ReadContents(filesystem);
-        return new AssembledImage(tree.CountFiles(), filesystem, names, await OrderAsync(tree, names, config, origin, cancellationToken));
+        BuiltFilesystem filesystem = filesystems.Build(tree);
+        try
+        {
+            ReleaseGarbage(tree);
+            FilesystemImageContents names = filesystems.ReadContents(filesystem.Bytes);
+            return new AssembledImage(tree.CountFiles(), filesystem, names, await OrderAsync(tree, names, config, origin, cancellationToken));
+        }
+        catch
+        {
+            filesystem.Dispose();
+            throw;
+        }
     }
 
     /// <summary>
@@ -52,12 +63,13 @@ internal sealed class ImageAssembler(ILayerScanner scanner, IFilesystemImages fi
     }
 
     /// <summary>On its own, so that nothing but the tree outlives it.</summary>
-    private FileTree Merge(IEnumerable<IndexedLayer> baseFirst)
+    private async Task<FileTree> MergeAsync(IEnumerable<IndexedLayer> baseFirst, CancellationToken cancellationToken)
     {
         TreeMerger merger = new();
         foreach (IndexedLayer layer in baseFirst)
         {
-            merger.Apply(scanner.DecodeIndex(layer.Index)).ThrowIfFailure();
+            using LayerIndex index = await catalog.OpenIndexAsync(layer, cancellationToken);
+            merger.Apply(scanner.DecodeIndex(index.Entries)).ThrowIfFailure();
         }
 
         return merger.Build();
@@ -69,7 +81,6 @@ internal sealed class ImageAssembler(ILayerScanner scanner, IFilesystemImages fi
     /// </summary>
     private async Task<ContentOrder> OrderAsync(FileTree tree, FilesystemImageContents names, ImageConfig config, ContentOrigin origin, CancellationToken cancellationToken)
     {
-        Dictionary<Digest, long>? sizes = null;
         HashSet<Digest> brought = [];
         using IDisposable protection = contents.Protect();
         while (true)
@@ -91,8 +102,7 @@ internal sealed class ImageAssembler(ILayerScanner scanner, IFilesystemImages fi
                 return order;
             }
 
-            sizes ??= names.Contents.ToDictionary(c => c.Digest, c => c.Size);
-            ContentRef[] wanted = [.. missing.Order().Select(d => new ContentRef(d, sizes[d]))];
+            ContentRef[] wanted = [.. names.Contents.Where(c => missing.Contains(c.Digest)).OrderBy(c => c.Digest)];
             brought.UnionWith(missing);
             await supply.EnsureAsync(origin, wanted, cancellationToken);
         }
@@ -104,7 +114,7 @@ internal sealed class ImageAssembler(ILayerScanner scanner, IFilesystemImages fi
         Manifest = manifest,
         ManifestMediaType = manifestMediaType,
         Config = config,
-        FilesystemImage = image.Filesystem,
+        FilesystemImage = image.Filesystem.Bytes,
         FilesystemDigest = image.Names.Digest,
     });
 }

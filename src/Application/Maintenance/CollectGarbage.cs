@@ -1,3 +1,4 @@
+using System.Buffers;
 using FluentValidation;
 using MediatR;
 using Starlight.Application.Abstractions.Catalog;
@@ -24,7 +25,7 @@ internal sealed class CollectGarbageValidator : AbstractValidator<CollectGarbage
 }
 
 /// <summary>One collection at a time in a process; the catalog keeps those of several proxies apart.</summary>
-internal sealed class GarbageCollector(ICatalogKeeping catalog, IImageCatalog images, IFilesystemImages filesystems, IContentStore contents, IBundleKeeping bundles, TimeProvider time)
+internal sealed class GarbageCollector(ICatalogKeeping catalog, IImageCatalog images, IBundleFormat format, IFilesystemImages filesystems, IContentStore contents, IBundleKeeping bundles, TimeProvider time)
 {
     private int _running;
 
@@ -49,7 +50,8 @@ internal sealed class GarbageCollector(ICatalogKeeping catalog, IImageCatalog im
             {
                 if (await images.FindImageAsync(manifest, cancellationToken) is { } image)
                 {
-                    foreach (ContentRef content in filesystems.ReadContents(image.Filesystem).Contents)
+                    using IMemoryOwner<byte> filesystem = format.ReadFilesystem(image);
+                    foreach (ContentRef content in filesystems.ReadContents(filesystem.Memory).Contents)
                     {
                         sweep.Keep(content.Digest);
                     }

@@ -61,7 +61,7 @@ internal sealed class ImageIndexer(LayerIndexer layers, ReadableImages readable,
         // 3.
         progress.Report(new NotifyProgress(NotifyStage.Merging, manifest.Digest));
         ContentOrigin contents = new([.. own.Select(l => l.Layer).Reverse().DistinctBy(l => l.Digest)], [origin]);
-        AssembledImage assembled = await assembler.AssembleAsync(own.Select(l => l.Layer), config, contents, cancellationToken);
+        using AssembledImage assembled = await assembler.AssembleAsync(own.Select(l => l.Layer), config, contents, cancellationToken);
         FilesystemImageContents names = assembled.Names;
 
         // 4.
@@ -70,13 +70,8 @@ internal sealed class ImageIndexer(LayerIndexer layers, ReadableImages readable,
             throw new FailureException(NotifyErrors.FilesystemDigest(manifest.Digest, promised, names.Digest));
         }
 
-        // 5.
-        Dictionary<Digest, int> positions = new(names.Contents.Count);
-        for (int i = 0; i < names.Contents.Count; i++)
-        {
-            positions.Add(names.Contents[i].Digest, i);
-        }
-
+        // 5. The tree is not needed any more, and afterwards nothing but what is stored.
+        LargeImages.ReleaseGarbage(names.Contents.Count);
         IndexedImage image = new()
         {
             Digest = manifest.Digest,
@@ -85,10 +80,9 @@ internal sealed class ImageIndexer(LayerIndexer layers, ReadableImages readable,
             Manifest = manifest.Raw,
             Config = config.Raw,
             FilesystemDigest = names.Digest,
-            Filesystem = assembled.Filesystem,
             Unit = assembler.EncodeUnit(manifest.Raw, manifest.MediaType, config.Raw, assembled),
             Layers = [.. manifest.Layers.Select(l => l.Digest)],
-            Order = [.. assembled.Order.Digests.Select(d => positions[d])],
+            Order = assembled.Order.Indexes,
             HotCount = assembled.Order.HotCount,
             FileCount = assembled.FileCount,
             ContentBytes = names.Contents.Sum(c => c.Size),

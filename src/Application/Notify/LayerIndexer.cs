@@ -1,5 +1,6 @@
 using Starlight.Application.Abstractions.Catalog;
 using Starlight.Application.Abstractions.Images;
+using Starlight.Application.Indexing;
 using Starlight.Domain.Catalog;
 using Starlight.Domain.Content;
 using Starlight.Domain.Images;
@@ -45,7 +46,14 @@ internal sealed class LayerIndexer(IImageCatalog catalog, ClaimedWork claimed, I
             await _slots.WaitAsync(token);
             try
             {
-                return await ScanAsync(open, origin, descriptor, progress, token);
+                ReadLayer read = await ScanAsync(open, origin, descriptor, progress, token);
+                if (read.Layer.IsLarge)
+                {
+                    // Its entries, which are merged next, one by one.
+                    LargeImages.ReleaseGarbage();
+                }
+
+                return read;
             }
             finally
             {
@@ -61,12 +69,11 @@ internal sealed class LayerIndexer(IImageCatalog catalog, ClaimedWork claimed, I
         await using ProgressStream counted = new(blob, progress);
         await using IContentIntake intake = contents.OpenIntake();
         LayerScan scan = await ScanAsync(descriptor, counted, intake, cancellationToken);
-        byte[] index = scanner.EncodeIndex(scan.Entries);
-        IndexedLayer layer = new(descriptor.Digest, scan.DiffId, descriptor.Size, scan.UncompressedSize, scan.IsEStargz, index) { Members = scan.Members };
+        IndexedLayer layer = new(descriptor.Digest, scan.DiffId, descriptor.Size, scan.UncompressedSize, scan.IsEStargz, default) { Members = scan.Members };
 
         // At once, not with the image: other proxies wait for it, and it is true whatever becomes of the image.
-        await catalog.RecordLayerAsync(layer, origin, cancellationToken);
-        return new ReadLayer(layer, IsNew: true, intake.Added);
+        IndexedLayer recorded = await catalog.RecordLayerAsync(layer, scanner.EncodeIndex(scan.Entries), origin, cancellationToken);
+        return new ReadLayer(recorded, IsNew: true, intake.Added);
     }
 
     /// <summary>The scanner does not know which of an image's layers it reads; whoever has to repair one needs its name.</summary>

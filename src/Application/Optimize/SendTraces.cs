@@ -65,15 +65,21 @@ internal sealed class SendTracesHandler(ITraceLog log, IProxyProfiles profiles, 
             List<(TraceHeader Header, Trace Trace)> batch = [];
             for (int opens = 0; next < headers.Count && batch.Count < MaxTraces && opens < MaxOpens; next++)
             {
-                // gone meanwhile, or nothing usable in it
-                if (log.Read(headers[next].Id) is { } trace)
+                try
                 {
-                    batch.Add((headers[next], trace));
-                    opens += trace.Opens.Count;
+                    if (log.Read(headers[next].Id) is { } trace)
+                    {
+                        batch.Add((headers[next], trace));
+                        opens += trace.Opens.Count;
+                    }
+                    else
+                    {
+                        log.Delete(headers[next].Id); // gone meanwhile, or nothing usable in it
+                    }
                 }
-                else
+                catch (FailureException e)
                 {
-                    log.Delete(headers[next].Id);
+                    outcome.Keep([headers[next]], e.Error); // the others can be sent
                 }
             }
 

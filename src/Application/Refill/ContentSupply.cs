@@ -30,8 +30,8 @@ public sealed class ContentSupply
     /// order given. Returns at once.
     /// </summary>
     /// <param name="manifests">Images that have them.</param>
-    /// <param name="contents">In the order of their use.</param>
-    public ContentReservation Reserve(IReadOnlyList<Digest> manifests, IReadOnlyList<ContentRef> contents) =>
+    /// <param name="contents">In the order of their use; gone through more than once.</param>
+    public ContentReservation Reserve(IReadOnlyList<Digest> manifests, IEnumerable<ContentRef> contents) =>
         new(_store, contents, (missing, arrived, token) => ReadAsync(manifests, missing, arrived, token));
 
     /// <summary>Whether any content is lost at present: hardly ever.</summary>
@@ -104,12 +104,21 @@ public sealed class ContentReservation : IAsyncDisposable
     private readonly IDisposable _protection;
     private readonly CancellationTokenSource _stop = new();
 
-    /// <summary>Contents that were missing at the beginning; each completes when it arrives. Not changed after the constructor.</summary>
-    private readonly Dictionary<Digest, TaskCompletionSource> _expected = [];
+    /// <summary>Guards the three below.</summary>
+    private readonly Lock _gate = new();
+
+    /// <summary>Contents that were missing at the beginning and have not arrived: perhaps a million.</summary>
+    private readonly HashSet<Digest> _expected = [];
+
+    /// <summary>Those of them that somebody waits for: hardly more than one.</summary>
+    private readonly Dictionary<Digest, TaskCompletionSource> _awaited = [];
+
+    /// <summary>Why what is expected will not arrive.</summary>
+    private Exception? _failure;
 
     private readonly Task _reading = Task.CompletedTask;
 
-    internal ContentReservation(IContentStore store, IReadOnlyList<ContentRef> contents, Func<IReadOnlyList<ContentRef>, Action<Digest>, CancellationToken, Task> read)
+    internal ContentReservation(IContentStore store, IEnumerable<ContentRef> contents, Func<IReadOnlyList<ContentRef>, Action<Digest>, CancellationToken, Task> read)
     {
         (_store, _read) = (store, read);
 
@@ -119,7 +128,7 @@ public sealed class ContentReservation : IAsyncDisposable
         List<ContentRef> missing = [.. contents.Where(c => !store.Contains(c.Digest))];
         foreach (ContentRef content in missing)
         {
-            _expected.TryAdd(content.Digest, new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
+            _expected.Add(content.Digest);
         }
 
         if (missing.Count > 0)
@@ -132,9 +141,22 @@ public sealed class ContentReservation : IAsyncDisposable
     /// <exception cref="FailureException">It cannot be had.</exception>
     public Task WaitAsync(ContentRef content, CancellationToken cancellationToken)
     {
-        if (_expected.TryGetValue(content.Digest, out TaskCompletionSource? expected) && !expected.Task.IsCompletedSuccessfully)
+        lock (_gate)
         {
-            return expected.Task.WaitAsync(cancellationToken);
+            if (_expected.Contains(content.Digest))
+            {
+                if (_failure is not null)
+                {
+                    return Task.FromException(_failure);
+                }
+
+                if (!_awaited.TryGetValue(content.Digest, out TaskCompletionSource? awaited))
+                {
+                    _awaited.Add(content.Digest, awaited = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
+                }
+
+                return awaited.Task.WaitAsync(cancellationToken);
+            }
         }
 
         // It was there and is not any more: found damaged, or removed by hand.
@@ -153,19 +175,36 @@ public sealed class ContentReservation : IAsyncDisposable
     {
         try
         {
-            await _read(missing, digest => _expected[digest].TrySetResult(), _stop.Token);
+            await _read(missing, Arrive, _stop.Token);
         }
 #pragma warning disable CA1031 // everything goes to those who wait for a content
         catch (Exception e)
 #pragma warning restore CA1031
         {
-            foreach (TaskCompletionSource expected in _expected.Values)
+            lock (_gate)
             {
-                if (expected.TrySetException(e))
+                _failure = e;
+                foreach (TaskCompletionSource awaited in _awaited.Values)
                 {
-                    // Nobody may be waiting for it.
-                    _ = expected.Task.Exception;
+                    awaited.SetException(e);
+
+                    // Who waited may have gone.
+                    _ = awaited.Task.Exception;
                 }
+
+                _awaited.Clear();
+            }
+        }
+    }
+
+    private void Arrive(Digest content)
+    {
+        lock (_gate)
+        {
+            _expected.Remove(content);
+            if (_awaited.Remove(content, out TaskCompletionSource? awaited))
+            {
+                awaited.SetResult();
             }
         }
     }

@@ -12,7 +12,7 @@ namespace Starlight.Application.Refill;
 /// Reads contents again that the store does not hold: single members of eStargz layers by ranges, other layers by another scan. What arrives is checked by its digest before it
 /// is stored. A content that several want is read once; at most <see cref="ParallelReads"/> reads run at a time, which bounds memory and the load on the registry.
 /// </summary>
-internal sealed class LayerRefill(IContentStore store, ILayerContents members, ILayerScanner scanner, IImageTransports transports)
+internal sealed class LayerRefill(IImageCatalog catalog, IContentStore store, ILayerContents members, ILayerScanner scanner, IImageTransports transports)
 {
     /// <summary>Enough to hide a registry's answer time behind the decompression of other members. Arbitrary.</summary>
     private const int ParallelReads = 4;
@@ -35,7 +35,7 @@ internal sealed class LayerRefill(IContentStore store, ILayerContents members, I
     /// <exception cref="FailureException">Unavailable <c>Bundle.ContentMissing</c> if no layer has a content; what the registry fails with.</exception>
     public async Task ReadAsync(ContentOrigin origin, IReadOnlyList<ContentRef> wanted, Action<Digest> arrived, CancellationToken cancellationToken)
     {
-        IReadOnlyList<Read> reads = Plan(origin, wanted);
+        IReadOnlyList<Read> reads = await PlanAsync(origin, wanted, cancellationToken);
         using CancellationTokenSource stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         Task[] running = [.. reads.Select(RunAsync)];
         await Task.WhenAll(running);
@@ -55,13 +55,19 @@ internal sealed class LayerRefill(IContentStore store, ILayerContents members, I
     }
 
     /// <summary>In the order of <paramref name="wanted"/>, which is the order of the bundle.</summary>
-    private List<Read> Plan(ContentOrigin origin, IReadOnlyList<ContentRef> wanted)
+    private async Task<List<Read>> PlanAsync(ContentOrigin origin, IReadOnlyList<ContentRef> wanted, CancellationToken cancellationToken)
     {
         HashSet<Digest> open = [.. wanted.Select(c => c.Digest)];
         Dictionary<Digest, (IndexedLayer Layer, LocatedContent Content)> places = [];
         foreach (IndexedLayer layer in origin.Layers)
         {
-            foreach (LocatedContent content in open.Count > 0 ? members.Locate(layer, open) : [])
+            if (open.Count == 0)
+            {
+                break;
+            }
+
+            using LayerIndex index = await catalog.OpenIndexAsync(layer, cancellationToken);
+            foreach (LocatedContent content in members.Locate(index, open))
             {
                 places.Add(content.Content.Digest, (layer, content));
                 open.Remove(content.Content.Digest);

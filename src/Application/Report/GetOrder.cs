@@ -1,3 +1,4 @@
+using System.Buffers;
 using MediatR;
 using Starlight.Application.Abstractions.Catalog;
 using Starlight.Application.Abstractions.Images;
@@ -19,6 +20,9 @@ public sealed record GetOrderQuery(ImageReference Reference, Platform? Platform)
 {
     /// <summary>As in <see cref="GetDeltaQuery.Readable"/>.</summary>
     public RepositoryPatterns Readable { get; init; } = RepositoryPatterns.All;
+
+    /// <summary>If the tag is not known, another version of its repository that has a learned order.</summary>
+    public bool AnyVersion { get; init; }
 }
 
 /// <summary>The order of one image.</summary>
@@ -36,13 +40,21 @@ public sealed record ImageOrder(
 /// <param name="Traces">How many traces of this image opened it.</param>
 public sealed record OrderedContent(ContentRef Content, IReadOnlyList<PosixPath> Paths, double? Rank, TimeSpan? At, int Traces);
 
-internal sealed class GetOrderHandler(IImageQueries queries, IImageCatalog catalog, ITraces traces, IFilesystemImages filesystems) : IRequestHandler<GetOrderQuery, Result<IReadOnlyList<ImageOrder>>>
+internal sealed class GetOrderHandler(IImageQueries queries, IImageCatalog catalog, ITraces traces, IBundleFormat format, IFilesystemImages filesystems) : IRequestHandler<GetOrderQuery, Result<IReadOnlyList<ImageOrder>>>
 {
+    /// <summary>Of a repository's versions those looked at that were wanted last. Arbitrary; one that nobody wanted has no traces either.</summary>
+    private const int MaxVersions = 32;
+
     public async Task<Result<IReadOnlyList<ImageOrder>>> Handle(GetOrderQuery request, CancellationToken cancellationToken)
     {
         IReadOnlyDictionary<Platform, NamedImage> platforms = request.Reference.Digest is { } digest
             ? await queries.FindByDigestAsync(digest, cancellationToken)
             : await queries.FindByTagAsync(request.Reference, cancellationToken);
+        if (platforms.Count == 0 && request.AnyVersion)
+        {
+            platforms = await FindTracedVersionsAsync(request.Reference, cancellationToken);
+        }
+
         IEnumerable<Digest> manifests = request.Platform is { } platform
             ? new[] { platform.Match(platforms) }.OfType<NamedImage>().Select(i => i.Manifest)
             : platforms.OrderBy(p => p.Key.ToString(), StringComparer.Ordinal).Select(p => p.Value.Manifest).Distinct();
@@ -59,10 +71,26 @@ internal sealed class GetOrderHandler(IImageQueries queries, IImageCatalog catal
         return orders.Count > 0 ? orders : DeltaErrors.NotIndexed(request.Reference, request.Platform ?? Platform.Local, []);
     }
 
+    /// <summary>For each platform the version wanted last among those with a learned order.</summary>
+    private async Task<IReadOnlyDictionary<Platform, NamedImage>> FindTracedVersionsAsync(ImageReference reference, CancellationToken cancellationToken)
+    {
+        Dictionary<Platform, NamedImage> versions = [];
+        foreach ((Digest manifest, Platform platform) in await queries.FindLastUsedAsync(reference.Registry, reference.Repository, MaxVersions, cancellationToken))
+        {
+            if (!versions.ContainsKey(platform) && await catalog.FindImageAsync(manifest, cancellationToken) is { Learned: not null })
+            {
+                versions.Add(platform, new NamedImage(manifest, Index: null));
+            }
+        }
+
+        return versions;
+    }
+
     private ImageOrder Describe(IndexedImage image, LearnedOrder own)
     {
-        IReadOnlyList<ContentRef> contents = filesystems.ReadContents(image.Filesystem).Contents;
-        ILookup<Digest, PosixPath> paths = filesystems.ReadTree(image.Filesystem).Walk()
+        using IMemoryOwner<byte> filesystem = format.ReadFilesystem(image);
+        IReadOnlyList<ContentRef> contents = filesystems.ReadContents(filesystem.Memory).Contents;
+        ILookup<Digest, PosixPath> paths = filesystems.ReadTree(filesystem.Memory).Walk()
             .Where(e => e.Inode is { Kind: FileKind.Regular, Size: > 0 }).ToLookup(e => e.Inode.Content, e => e.Path);
         Dictionary<Digest, LearnedContent> learned = own.Contents.ToDictionary(c => c.Content);
         IReadOnlyList<int> order = image.Learned?.Order ?? image.Order;

@@ -1,3 +1,4 @@
+using System.Buffers;
 using Starlight.Application.Abstractions.Catalog;
 using Starlight.Application.Abstractions.Images;
 using Starlight.Domain.Catalog;
@@ -10,7 +11,7 @@ namespace Starlight.Application.Report;
 /// Makes the orders that traces teach and stores them with the images, so that planning a bundle reads one column. Made anew whenever a trace comes in: what is sent after that begins with what
 /// containers open. Two proxies that do this for one image at once end with the order of the later trace, as <see cref="ITraces.SaveOrderAsync"/> compares revisions.
 /// </summary>
-internal sealed class LearnedOrders(IImageCatalog catalog, ITraces traces, IFilesystemImages filesystems)
+internal sealed class LearnedOrders(IImageCatalog catalog, ITraces traces, IBundleFormat format, IFilesystemImages filesystems)
 {
     /// <summary>Of the images that inherit from one that has got a trace, the newest: others are not deployed any more, or get traces of their own. Arbitrary; bounds the work of a report.</summary>
     private const int MaxHeirs = 8;
@@ -25,7 +26,7 @@ internal sealed class LearnedOrders(IImageCatalog catalog, ITraces traces, IFile
         }
 
         LearnedOrder learned = TraceMerge.Merge(found.Traces);
-        await traces.SaveOrderAsync(image, OrderOf(indexed, learned.Contents, learned, inheritedFrom: null, found.Revision), cancellationToken);
+        await traces.SaveOrderAsync(image, OrderOf(indexed, ContentsOf(indexed), learned.Contents, learned, inheritedFrom: null, found.Revision), cancellationToken);
         foreach (RelatedImage heir in (await traces.FindRelativesAsync(image, cancellationToken)).Where(r => !r.HasTraces).Take(MaxHeirs))
         {
             await InheritAsync(heir.Image, cancellationToken);
@@ -47,32 +48,38 @@ internal sealed class LearnedOrders(IImageCatalog catalog, ITraces traces, IFile
             return;
         }
 
-        IReadOnlyList<ContentRef> contents = filesystems.ReadContents(from.Filesystem).Contents;
+        IReadOnlyList<ContentRef> contents = ContentsOf(from);
         LearnedContent[] hot = [.. learned.Order.Take(learned.HotCount).Select((index, rank) => new LearnedContent(contents[index].Digest, rank, TimeSpan.FromMicroseconds(learned.Moments[rank]), learned.Traces, IsRare: false))];
-        IReadOnlyList<ContentRef> own = filesystems.ReadContents(heir.Filesystem).Contents;
+        IReadOnlyList<ContentRef> own = ContentsOf(heir);
         Digest[] predicted = [.. heir.Order.Take(heir.HotCount).Select(index => own[index].Digest)];
         IReadOnlyList<LearnedContent> inherited = source.IsVersion
-            ? OrderInheritance.FromVersion(hot, filesystems.ReadTree(from.Filesystem), filesystems.ReadTree(heir.Filesystem), predicted)
+            ? FromVersion(hot, from, heir, predicted)
             : OrderInheritance.FromRelative(hot, own.Select(c => c.Digest).ToHashSet(), predicted);
         LearnedOrder order = new(inherited, learned.Traces, learned.Groups);
-        await traces.SaveOrderAsync(image, OrderOf(heir, inherited, order, source.Image, revision: 0), cancellationToken);
+        await traces.SaveOrderAsync(image, OrderOf(heir, own, inherited, order, source.Image, revision: 0), cancellationToken);
     }
 
-    private IndexedOrder OrderOf(IndexedImage image, IReadOnlyList<LearnedContent> hot, LearnedOrder learned, Digest? inheritedFrom, long revision)
+    private IReadOnlyList<ContentRef> ContentsOf(IndexedImage image)
     {
-        IReadOnlyList<ContentRef> contents = filesystems.ReadContents(image.Filesystem).Contents;
-        Dictionary<Digest, int> positions = new(contents.Count);
-        for (int i = 0; i < contents.Count; i++)
-        {
-            positions.Add(contents[i].Digest, i);
-        }
+        using IMemoryOwner<byte> filesystem = format.ReadFilesystem(image);
+        return filesystems.ReadContents(filesystem.Memory).Contents;
+    }
 
-        ContentOrder order = new ContentOrder([.. image.Order.Select(index => contents[index].Digest)], image.HotCount).Beginning(hot.Select(h => h.Content));
+    private IReadOnlyList<LearnedContent> FromVersion(IReadOnlyList<LearnedContent> hot, IndexedImage from, IndexedImage heir, IReadOnlyList<Digest> predicted)
+    {
+        using IMemoryOwner<byte> old = format.ReadFilesystem(from);
+        using IMemoryOwner<byte> own = format.ReadFilesystem(heir);
+        return OrderInheritance.FromVersion(hot, filesystems.ReadTree(old.Memory), filesystems.ReadTree(own.Memory), predicted);
+    }
+
+    private static IndexedOrder OrderOf(IndexedImage image, IReadOnlyList<ContentRef> contents, IReadOnlyList<LearnedContent> hot, LearnedOrder learned, Digest? inheritedFrom, long revision)
+    {
+        ContentOrder order = new ContentOrder(image.Order, image.HotCount).Beginning(ContentOrder.PositionsOf(contents, [.. hot.Select(h => h.Content)]));
         Dictionary<Digest, TimeSpan> moments = hot.ToDictionary(h => h.Content, h => h.At);
         return new IndexedOrder(
-            [.. order.Digests.Select(d => positions[d])],
+            order.Indexes,
             order.HotCount,
-            [.. order.Digests.Take(order.HotCount).Select(d => moments[d].Ticks / TimeSpan.TicksPerMicrosecond)],
+            [.. order.Indexes.Take(order.HotCount).Select(index => moments[contents[index].Digest].Ticks / TimeSpan.TicksPerMicrosecond)],
             learned.Groups,
             learned.Traces,
             inheritedFrom,

@@ -16,6 +16,9 @@ namespace Starlight.Application.Report;
 /// <param name="Traces">As they came.</param>
 public sealed record ReportTracesCommand(string Account, string Worker, IReadOnlyList<SubmittedTrace> Traces) : IRequest<Result<IReadOnlyList<TraceOutcome>>>
 {
+    /// <summary>A worker sends a few at a time. Arbitrary; bounds the work of one request.</summary>
+    public const int MaxTraces = 256;
+
     /// <summary>Repositories that the account may read: of others' images it is told nothing and may teach nothing.</summary>
     public RepositoryPatterns Readable { get; init; } = RepositoryPatterns.All;
 }
@@ -32,12 +35,9 @@ public sealed record TraceOutcome(string Id, bool Known, Error? Refusal);
 
 internal sealed class ReportTracesValidator : AbstractValidator<ReportTracesCommand>
 {
-    /// <summary>A worker sends a few at a time. Arbitrary; bounds the work of one request.</summary>
-    private const int MaxTraces = 256;
-
     public ReportTracesValidator()
     {
-        RuleFor(c => c.Traces.Count).LessThanOrEqualTo(MaxTraces).WithErrorCode("Report.TooManyTraces").WithMessage($"send at most {MaxTraces} traces at once");
+        RuleFor(c => c.Traces.Count).LessThanOrEqualTo(ReportTracesCommand.MaxTraces).WithErrorCode("Report.TooManyTraces").WithMessage($"send at most {ReportTracesCommand.MaxTraces} traces at once");
         RuleFor(c => c.Worker).Matches(@"^[\x21-\x7e]{1,128}\z").WithErrorCode("Report.WorkerMalformed").WithMessage("a worker's name is 1 to 128 visible ASCII characters");
     }
 }

@@ -11,34 +11,33 @@ internal enum NameLikeness
 }
 
 /// <summary>
-/// The names of an image's contents, ordered for looking up what resembles a name. Immutable. 36 bytes for each content: 360 KB for an image of 10,000.
+/// The names of an image's contents, ordered for looking up what resembles a name. Immutable; what a lookup needs is sorted when it is needed. At most 36 bytes for each content: 360 KB for an image of 10,000.
 /// </summary>
 public sealed class ContentNames
 {
     private readonly ContentName[] _names;
 
-    /// <summary>For each kind of likeness the positions of all contents, ascending by that hash and then by position.</summary>
-    private readonly int[][] _sorted;
+    /// <summary>For each kind of likeness the positions of all contents, ascending by that hash and then by position. Null until somebody looks for it: images that are wanted are not searched.</summary>
+    private readonly int[]?[] _sorted = new int[(int)NameLikeness.SameNameShape + 1][];
 
     /// <param name="names">One for each content, in canonical order: its first name.</param>
     public ContentNames(IReadOnlyList<ContentName> names)
     {
         _names = [.. names];
-        _sorted = [Sort(NameLikeness.SamePath), Sort(NameLikeness.SamePathShape), Sort(NameLikeness.SameNameShape)];
     }
 
     public int Count => _names.Length;
 
     public ContentName this[int index] => _names[index];
 
-    /// <summary>Bytes of memory.</summary>
-    public long Bytes => _names.Length * 36L;
+    /// <summary>Bytes of memory for each content, at most.</summary>
+    public const long BytesOfOne = 36;
 
     /// <summary>Positions of the contents whose name is like <paramref name="name"/>, ascending.</summary>
     internal ReadOnlySpan<int> Find(ContentName name, NameLikeness likeness)
     {
         ulong key = Key(name, likeness);
-        ReadOnlySpan<int> sorted = _sorted[(int)likeness];
+        ReadOnlySpan<int> sorted = Volatile.Read(ref _sorted[(int)likeness]) ?? Sort(likeness);
         int from = Bound(sorted, key, likeness, inclusive: false);
         return sorted[from..Bound(sorted, key, likeness, inclusive: true)];
     }
@@ -94,6 +93,8 @@ public sealed class ContentNames
             from = to;
         }
 
+        // Two who sort at once get the same.
+        Volatile.Write(ref _sorted[(int)likeness], positions);
         return positions;
     }
 }
@@ -101,5 +102,14 @@ public sealed class ContentNames
 /// <summary>An image that the worker has completely.</summary>
 /// <param name="Filesystem">Digest of its filesystem image: what a bundle names it by.</param>
 /// <param name="Contents">In canonical order.</param>
-/// <param name="Names">Parallel to <paramref name="Contents"/>.</param>
-public sealed record KnownImage(Digest Filesystem, IReadOnlyList<ContentRef> Contents, ContentNames Names);
+/// <param name="LazyNames">Gives <see cref="Names"/>; read when somebody needs them.</param>
+public sealed record KnownImage(Digest Filesystem, IReadOnlyList<ContentRef> Contents, Lazy<ContentNames> LazyNames)
+{
+    public KnownImage(Digest filesystem, IReadOnlyList<ContentRef> contents, ContentNames names)
+        : this(filesystem, contents, new Lazy<ContentNames>(names))
+    {
+    }
+
+    /// <summary>Parallel to <see cref="Contents"/>.</summary>
+    public ContentNames Names => LazyNames.Value;
+}

@@ -33,10 +33,12 @@ public sealed class DeltaPlan
     /// </summary>
     public const int FirstBlockLength = 128 << 10;
 
-    internal DeltaPlan(IReadOnlyList<int> canonicalCounts, IReadOnlyList<PlannedContent> contents, IReadOnlyList<int> blockLengths, int hotContentCount, int hotBlockCount, long rawLength)
+    private readonly PlannedContents _contents;
+
+    internal DeltaPlan(PlannedContents contents, IReadOnlyList<int> blockLengths, int hotContentCount, int hotBlockCount, long rawLength)
     {
-        CanonicalCounts = canonicalCounts;
-        Contents = contents;
+        _contents = contents;
+        CanonicalCounts = [.. contents.Images.Select(i => i.Count)];
         BlockLengths = blockLengths;
         HotContentCount = hotContentCount;
         HotBlockCount = hotBlockCount;
@@ -46,8 +48,8 @@ public sealed class DeltaPlan
     /// <summary>Length of each wanted image's canonical content list.</summary>
     public IReadOnlyList<int> CanonicalCounts { get; }
 
-    /// <summary>In stream order, each content once.</summary>
-    public IReadOnlyList<PlannedContent> Contents { get; }
+    /// <summary>In stream order, each content once. Made when they are asked for, from the images' content lists.</summary>
+    public IReadOnlyList<PlannedContent> Contents => _contents;
 
     /// <summary>Raw length of each block, 1 to <see cref="MaxBlockLength"/>; they add up to <see cref="RawLength"/>.</summary>
     public IReadOnlyList<int> BlockLengths { get; }
@@ -68,5 +70,5 @@ public sealed class DeltaPlan
     public IReadOnlyList<PlannedPatch> Patches { get; private init; } = [];
 
     internal DeltaPlan With(IReadOnlyList<PatchBase> bases, IReadOnlyList<PlannedPatch> patches) =>
-        new(CanonicalCounts, Contents, BlockLengths, HotContentCount, HotBlockCount, RawLength) { Bases = bases, Patches = patches };
+        new(_contents, BlockLengths, HotContentCount, HotBlockCount, RawLength) { Bases = bases, Patches = patches };
 }

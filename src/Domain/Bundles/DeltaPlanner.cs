@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using Starlight.Domain.Content;
 
 namespace Starlight.Domain.Bundles;
@@ -14,16 +13,16 @@ public static class DeltaPlanner
     /// </summary>
     /// <param name="images">The wanted images, in the order the bundle names them.</param>
     /// <param name="have">Contents of each image that the worker says it has completely.</param>
-    /// <exception cref="ArgumentException">A size is not positive, or one digest has two sizes: the lists are not what filesystem images say.</exception>
+    /// <exception cref="ArgumentException">A size is not positive, or two images differ about a digest's: the lists are not what filesystem images say.</exception>
     public static DeltaPlan Plan(IReadOnlyList<OrderedImage> images, IReadOnlyCollection<IReadOnlyList<ContentRef>> have)
     {
-        // 1.
-        Dictionary<Digest, int> ids = new(images.Sum(i => i.Contents.Count));
-        List<PlannedContent> contents = [];
-        for (int image = 0; image < images.Count; image++)
+        if (images.Count > PlannedContents.MaxImages)
         {
-            AddContents(images[image], image, ids, contents);
+            throw new ArgumentException($"{images.Count} images are more than {PlannedContents.MaxImages}", nameof(images));
         }
+
+        // 1.
+        DistinctContents contents = new(images, isSearched: have.Count > 0);
 
         // 2. A content that is taken is not to be sent (again).
         bool[] taken = new bool[contents.Count];
@@ -31,7 +30,7 @@ public static class DeltaPlanner
         {
             for (int i = 0; i < list.Count; i++)
             {
-                if (ids.TryGetValue(list[i].Digest, out int id))
+                if (contents.TryFind(list[i].Digest, out int id))
                 {
                     taken[id] = true;
                 }
@@ -39,85 +38,72 @@ public static class DeltaPlanner
         }
 
         // 3.
-        List<PlannedContent> ordered = new(contents.Count);
+        List<int> ordered = new(contents.Count);
         if (images.Count > 1 && images.All(i => i.Moments is not null))
         {
-            MergeByMoment(images, ids, contents, taken, ordered);
+            MergeByMoment(images, contents, taken, ordered);
         }
         else
         {
-            Interleave([.. images.Select(i => HotIds(i, ids))], contents, taken, ordered);
+            Interleave([.. images.Select((image, i) => HotIds(image, i, contents))], contents, taken, ordered);
         }
 
         int hotContents = ordered.Count;
-        Interleave([.. images.Select(i => AllIds(i, ids))], contents, taken, ordered);
+        Interleave([.. images.Select((image, i) => AllIds(image, i, contents))], contents, taken, ordered);
 
         // 4.
         BlockPartition partition = new();
         for (int i = 0; i < hotContents; i++)
         {
-            partition.Add(ordered[i].Content.Size);
+            partition.Add(contents.SizeOf(ordered[i]));
         }
 
         partition.Close();
         int hotBlocks = partition.Lengths.Count;
         for (int i = hotContents; i < ordered.Count; i++)
         {
-            partition.Add(ordered[i].Content.Size);
+            partition.Add(contents.SizeOf(ordered[i]));
         }
 
         partition.Close();
-        return new DeltaPlan([.. images.Select(i => i.Contents.Count)], ordered, partition.Lengths, hotContents, hotBlocks, partition.RawLength);
+        return new DeltaPlan(Place(images, contents, ordered), partition.Lengths, hotContents, hotBlocks, partition.RawLength);
     }
 
-    private static void AddContents(OrderedImage ordered, int image, Dictionary<Digest, int> ids, List<PlannedContent> contents)
+    private static PlannedContents Place(IReadOnlyList<OrderedImage> images, DistinctContents contents, List<int> ordered)
     {
-        for (int index = 0; index < ordered.Contents.Count; index++)
+        int[] indexes = new int[ordered.Count];
+        byte[]? owners = images.Count > 1 ? new byte[ordered.Count] : null;
+        for (int position = 0; position < indexes.Length; position++)
         {
-            ContentRef content = ordered.Contents[index];
-            if (content.Size <= 0)
+            (int image, indexes[position]) = contents.PlaceOf(ordered[position]);
+            if (owners is not null)
             {
-                throw new ArgumentException($"content {content.Digest} has the size {content.Size}", nameof(ordered));
-            }
-
-            ref int id = ref CollectionsMarshal.GetValueRefOrAddDefault(ids, content.Digest, out bool known);
-            if (!known)
-            {
-                id = contents.Count;
-                contents.Add(new PlannedContent(content, image, index));
-            }
-            else if (contents[id].Content.Size != content.Size)
-            {
-                throw new ArgumentException($"content {content.Digest} has two sizes, {contents[id].Content.Size} and {content.Size}", nameof(ordered));
+                owners[position] = (byte)image;
             }
         }
+
+        return new PlannedContents([.. images.Select(i => i.Contents)], indexes, owners);
     }
 
-    private static IEnumerable<int> HotIds(OrderedImage image, Dictionary<Digest, int> ids)
+    private static IEnumerable<int> HotIds(OrderedImage image, int number, DistinctContents contents)
     {
         int count = Math.Min(image.HotCount, image.Order.Count);
         for (int i = 0; i < count; i++)
         {
-            if (ids.TryGetValue(image.Order[i], out int id))
-            {
-                yield return id;
-            }
+            yield return contents.IdOf(number, image.Order[i]);
         }
     }
 
-    private static IEnumerable<int> AllIds(OrderedImage image, Dictionary<Digest, int> ids)
+    private static IEnumerable<int> AllIds(OrderedImage image, int number, DistinctContents contents)
     {
         for (int i = Math.Max(0, image.HotCount); i < image.Order.Count; i++)
         {
-            if (ids.TryGetValue(image.Order[i], out int id))
-            {
-                yield return id;
-            }
+            yield return contents.IdOf(number, image.Order[i]);
         }
 
         for (int i = 0; i < image.Contents.Count; i++)
         {
-            yield return ids[image.Contents[i].Digest];
+            yield return contents.IdOf(number, i);
         }
     }
 
@@ -125,20 +111,18 @@ public static class DeltaPlanner
     /// Takes next what is opened first, whichever container opens it. Each image keeps its own order: a content counts as opened no earlier than the one before it. With equal times the image
     /// named first comes first.
     /// </summary>
-    private static void MergeByMoment(IReadOnlyList<OrderedImage> images, Dictionary<Digest, int> ids, List<PlannedContent> contents, bool[] taken, List<PlannedContent> ordered)
+    private static void MergeByMoment(IReadOnlyList<OrderedImage> images, DistinctContents contents, bool[] taken, List<int> ordered)
     {
         List<(long Moment, int Id)> opens = [];
-        foreach (OrderedImage image in images)
+        for (int number = 0; number < images.Count; number++)
         {
+            OrderedImage image = images[number];
             long latest = long.MinValue;
             int count = Math.Min(Math.Min(image.HotCount, image.Order.Count), image.Moments!.Count);
             for (int i = 0; i < count; i++)
             {
                 latest = Math.Max(latest, image.Moments[i]);
-                if (ids.TryGetValue(image.Order[i], out int id))
-                {
-                    opens.Add((latest, id));
-                }
+                opens.Add((latest, contents.IdOf(number, image.Order[i])));
             }
         }
 
@@ -148,7 +132,7 @@ public static class DeltaPlanner
             if (!taken[id])
             {
                 taken[id] = true;
-                ordered.Add(contents[id]);
+                ordered.Add(id);
             }
         }
     }
@@ -157,7 +141,7 @@ public static class DeltaPlanner
     /// Takes the next content from the image that has been given the fewest bytes so far (the first of them on a tie), so that images pulled together share the line
     /// evenly whatever the sizes of their files. A content that an image wants and another one has caused to be sent costs it nothing.
     /// </summary>
-    private static void Interleave(IEnumerable<int>[] sequences, List<PlannedContent> contents, bool[] taken, List<PlannedContent> ordered)
+    private static void Interleave(IEnumerable<int>[] sequences, DistinctContents contents, bool[] taken, List<int> ordered)
     {
         PriorityQueue<IEnumerator<int>, (long Bytes, int Image)> turns = new();
         for (int image = 0; image < sequences.Length; image++)
@@ -169,8 +153,8 @@ public static class DeltaPlanner
         {
             if (TryTakeNext(sequence, taken, out int id))
             {
-                ordered.Add(contents[id]);
-                turns.Enqueue(sequence, (turn.Bytes + contents[id].Content.Size, turn.Image));
+                ordered.Add(id);
+                turns.Enqueue(sequence, (turn.Bytes + contents.SizeOf(id), turn.Image));
             }
         }
     }

@@ -36,6 +36,11 @@ public static class PatchPlanner
     /// <param name="isAvailable">Whether the proxy can read a content: without it no patch can be made.</param>
     public static DeltaPlan AddPatches(DeltaPlan plan, IReadOnlyList<ContentNames> wanted, IReadOnlyList<KnownImage> bases, Predicate<Digest> isAvailable)
     {
+        if (bases.Count == 0)
+        {
+            return plan;
+        }
+
         List<PlannedPatch> patches = [];
         List<KnownImage> used = [];
         Dictionary<int, int> numbers = [];

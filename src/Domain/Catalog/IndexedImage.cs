@@ -22,15 +22,12 @@ public sealed class IndexedImage
     /// <summary>The configuration byte for byte as the registry served it.</summary>
     public required ReadOnlyMemory<byte> Config { get; init; }
 
-    /// <summary>sha256 of the filesystem image.</summary>
+    /// <summary>sha256 of the filesystem image: the merged tree without contents.</summary>
     public required Digest FilesystemDigest { get; init; }
-
-    /// <summary>The filesystem image: the merged tree without contents.</summary>
-    public required ReadOnlyMemory<byte> Filesystem { get; init; }
 
     /// <summary>
     /// The image's part of a bundle header without a name (docs/formats/delta-bundle.md), encoded once because that takes longer than everything else before a
-    /// bundle's first byte.
+    /// bundle's first byte. The filesystem image is in it and nowhere else; who reads it checks its digest.
     /// </summary>
     public required ReadOnlyMemory<byte> Unit { get; init; }
 
@@ -64,7 +61,6 @@ public sealed class IndexedImage
     public IndexedImage Verified()
     {
         Check(Content.Digest.Of(Manifest.Span) == Digest, "its manifest does not have the digest it is stored under");
-        Check(Content.Digest.Of(Filesystem.Span) == FilesystemDigest, "its filesystem image does not have the digest it is stored under");
         CheckOrder(Order, HotCount);
         if (Learned is { } learned)
         {
@@ -74,6 +70,11 @@ public sealed class IndexedImage
 
         return this;
     }
+
+    /// <summary>Says that what is stored of this image cannot be used.</summary>
+    /// <param name="why">A clause.</param>
+    public Error Damaged(string why) =>
+        new("Image.Inconsistent", $"the stored image {Digest} is damaged: {why}; remove it with 'starlight-proxy delete {Digest}' and notify it again", ErrorKind.DataCorrupt);
 
     private void CheckOrder(IReadOnlyList<int> order, int hotCount)
     {
@@ -90,7 +91,7 @@ public sealed class IndexedImage
     {
         if (!holds)
         {
-            throw new FailureException(new Error("Image.Inconsistent", $"the stored image {Digest} is damaged: {why}; remove it with 'starlight-proxy delete {Digest}' and notify it again", ErrorKind.DataCorrupt));
+            throw new FailureException(Damaged(why));
         }
     }
 }

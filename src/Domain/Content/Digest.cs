@@ -123,7 +123,8 @@ public readonly struct Digest : IEquatable<Digest>, IComparable<Digest>
 
     public override bool Equals(object? obj) => obj is Digest other && Equals(other);
 
-    public override int GetHashCode() => _a.GetHashCode();
+    /// <summary>Digests are what strangers say they are, so a part of one would not do.</summary>
+    public override int GetHashCode() => SeededHash.Of(_a, _b, _c, _d);
 
     /// <summary>Order of the raw bytes, which is also the order of the hex forms.</summary>
     public int CompareTo(Digest other)

@@ -12,26 +12,10 @@ namespace Starlight.Domain.Ordering;
 public delegate ReadOnlyMemory<byte>? PeekContent(Digest content, long offset, int maxLength);
 
 /// <summary>The order in which an image's contents are best sent.</summary>
-/// <param name="Digests">Every distinct non-empty content once.</param>
+/// <param name="Indexes">Positions in the image's canonical content list, each exactly once.</param>
 /// <param name="HotCount">The first so many are expected to be opened while a container starts.</param>
-public sealed record ContentOrder(IReadOnlyList<Digest> Digests, int HotCount)
+public sealed record ContentOrder(IReadOnlyList<int> Indexes, int HotCount)
 {
-    /// <summary>sha256 over the hot count and all digests: two equal orders have equal names.</summary>
-    public Digest Digest
-    {
-        get
-        {
-            byte[] text = new byte[4 + (Digests.Count * Content.Digest.Size)];
-            System.Buffers.Binary.BinaryPrimitives.WriteInt32LittleEndian(text, HotCount);
-            for (int i = 0; i < Digests.Count; i++)
-            {
-                Digests[i].CopyTo(text.AsSpan(4 + (i * Content.Digest.Size)));
-            }
-
-            return Content.Digest.Of(text);
-        }
-    }
-
     /// <summary>
     /// The order for an image of which no trace exists: what its entrypoint is sure to open, then everything in canonical order, which keeps files of one directory
     /// together. The same arguments give the same order.
@@ -42,37 +26,75 @@ public sealed record ContentOrder(IReadOnlyList<Digest> Digests, int HotCount)
     /// <param name="peek">Reads contents.</param>
     public static ContentOrder ForImage(FileTree tree, IReadOnlyList<ContentRef> contents, ImageConfig config, PeekContent peek)
     {
-        List<Digest> order = new(contents.Count);
-        HashSet<Digest> hot = [];
+        List<Digest> hot = [];
+        HashSet<Digest> seen = [];
         foreach (Inode file in new EntrypointFiles(tree, config, peek).Collect())
         {
-            if (file.Kind == FileKind.Regular && file.Size > 0 && hot.Add(file.Content))
+            if (file.Kind == FileKind.Regular && file.Size > 0 && seen.Add(file.Content))
             {
-                order.Add(file.Content);
+                hot.Add(file.Content);
             }
         }
 
-        int hotCount = order.Count;
-        foreach (ContentRef content in contents)
+        int[] canonical = new int[contents.Count];
+        for (int i = 0; i < canonical.Length; i++)
         {
-            if (!hot.Contains(content.Digest))
+            canonical[i] = i;
+        }
+
+        return new ContentOrder(canonical, 0).Beginning(PositionsOf(contents, hot));
+    }
+
+    /// <summary>Where some contents are in a canonical content list, in their own order. Those that it does not have are passed over; memory is needed for the few only.</summary>
+    public static IReadOnlyList<int> PositionsOf(IReadOnlyList<ContentRef> contents, IReadOnlyCollection<Digest> some)
+    {
+        const int absent = -1;
+        int[] positions = new int[some.Count];
+        Array.Fill(positions, absent);
+        Dictionary<Digest, int> ranks = new(some.Count);
+        foreach (Digest digest in some)
+        {
+            ranks.TryAdd(digest, ranks.Count);
+        }
+
+        for (int i = 0; i < contents.Count; i++)
+        {
+            if (ranks.TryGetValue(contents[i].Digest, out int rank))
             {
-                order.Add(content.Digest);
+                positions[rank] = i;
             }
+        }
+
+        return [.. positions.Where(p => p != absent)];
+    }
+
+    /// <summary>The same contents with those that are known to be opened first.</summary>
+    /// <param name="hot">From traces; replaces what was expected.</param>
+    public ContentOrder Beginning(IEnumerable<int> hot)
+    {
+        bool[] taken = new bool[Indexes.Count];
+        int[] order = new int[Indexes.Count];
+        int count = 0;
+        foreach (int index in hot)
+        {
+            Take(index);
+        }
+
+        int hotCount = count;
+        for (int i = 0; i < Indexes.Count; i++)
+        {
+            Take(Indexes[i]);
         }
 
         return new ContentOrder(order, hotCount);
-    }
 
-    /// <summary>The same contents with those that are known to be opened first. Contents that this order does not have are passed over.</summary>
-    /// <param name="hot">From traces; replaces what was expected.</param>
-    public ContentOrder Beginning(IEnumerable<Digest> hot)
-    {
-        HashSet<Digest> left = [.. Digests];
-        List<Digest> order = new(Digests.Count);
-        order.AddRange(hot.Where(left.Remove));
-        int count = order.Count;
-        order.AddRange(Digests.Where(left.Remove));
-        return new ContentOrder(order, count);
+        void Take(int index)
+        {
+            if (!taken[index])
+            {
+                taken[index] = true;
+                order[count++] = index;
+            }
+        }
     }
 }

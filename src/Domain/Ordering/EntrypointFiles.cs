@@ -8,9 +8,10 @@ namespace Starlight.Domain.Ordering;
 
 /// <summary>
 /// Finds the files that an image's command is sure to open, from the image alone:
-/// 1. the program that Entrypoint and Cmd name, found through PATH, with its interpreter and libraries, and what its language's runtime opens (<see cref="Languages"/>);
-/// 2. what the arguments name: further programs (<c>docker-entrypoint.sh redis-server</c>), scripts with what they import or run, configuration files;
-/// 3. what the C library reads in nearly every process, and the small files of the programs' own directories below /etc.
+/// 1. what the container's runtime reads to find out who the user is, before there is a process, and what the C library reads in nearly every one: some kilobytes;
+/// 2. the program that Entrypoint and Cmd name, found through PATH, with its interpreter and libraries, and what its language's runtime opens (<see cref="Languages"/>);
+/// 3. what the arguments name: further programs (<c>docker-entrypoint.sh redis-server</c>), scripts with what they import or run, configuration files;
+/// 4. the small files of the programs' own directories below /etc.
 /// In the order of their likely opening. Guesses that miss cost little: such a file is sent a little early.
 /// </summary>
 internal sealed class EntrypointFiles
@@ -38,7 +39,7 @@ internal sealed class EntrypointFiles
 
     private static readonly string[] Ubiquitous =
     [
-        "/etc/nsswitch.conf", "/etc/passwd", "/etc/group", "/etc/hosts", "/etc/localtime", "/etc/ssl/openssl.cnf",
+        "/etc/passwd", "/etc/group", "/etc/nsswitch.conf", "/etc/hosts", "/etc/localtime", "/etc/ssl/openssl.cnf",
     ];
 
     private static readonly string[] Shells = ["sh", "bash", "dash", "ash", "ksh"];
@@ -77,13 +78,7 @@ internal sealed class EntrypointFiles
 
     public IReadOnlyList<Inode> Collect()
     {
-        // 1. and 2.
-        for (int i = 0; i < _command.Length; i++)
-        {
-            AddArgument(_command[i], _command[(i + 1)..]);
-        }
-
-        // 3.
+        // 1.
         foreach (string path in Ubiquitous)
         {
             if (_lookup.Find(path) is { } found)
@@ -92,6 +87,13 @@ internal sealed class EntrypointFiles
             }
         }
 
+        // 2. and 3.
+        for (int i = 0; i < _command.Length; i++)
+        {
+            AddArgument(_command[i], _command[(i + 1)..]);
+        }
+
+        // 4.
         foreach (string name in _names.Distinct(StringComparer.Ordinal))
         {
             AddConfiguration(name);

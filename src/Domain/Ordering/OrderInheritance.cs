@@ -24,18 +24,11 @@ public static class OrderInheritance
     /// </param>
     public static IReadOnlyList<LearnedContent> FromVersion(IReadOnlyList<LearnedContent> hot, FileTree from, FileTree to, IReadOnlyList<Digest> predicted)
     {
-        Dictionary<Digest, List<PosixPath>> oldPaths = PathsOf(from);
-        Dictionary<Digest, List<PosixPath>> newPaths = PathsOf(to);
-        Dictionary<ulong, List<Digest>> shapes = [];
-        foreach ((Digest content, List<PosixPath> paths) in newPaths)
-        {
-            foreach (PosixPath path in paths.Where(p => !from.TryFind(p, out _)))
-            {
-                ulong shape = ShapeOf(path);
-                (shapes.TryGetValue(shape, out List<Digest>? same) ? same : shapes[shape] = []).Add(content);
-            }
-        }
-
+        // Paths of the few contents that matter: those of all would take more memory than both trees.
+        HashSet<Digest> opened = [.. hot.Select(h => h.Content)];
+        Dictionary<Digest, List<PosixPath>> oldPaths = PathsOf(from, opened);
+        Dictionary<Digest, List<PosixPath>> newPaths = PathsOf(to, [.. opened, .. predicted]);
+        Dictionary<ulong, List<Digest>> shapes = ShapesOf(to, from, [.. oldPaths.Where(o => !newPaths.ContainsKey(o.Key)).SelectMany(o => o.Value).Select(ShapeOf)]);
         HashSet<Digest> taken = [];
         LinkedList<LearnedContent> inherited = [];
         Dictionary<Digest, LinkedListNode<LearnedContent>> nodes = [];
@@ -107,15 +100,36 @@ public static class OrderInheritance
         return heirs;
     }
 
-    private static Dictionary<Digest, List<PosixPath>> PathsOf(FileTree tree)
+    private static Dictionary<Digest, List<PosixPath>> PathsOf(FileTree tree, HashSet<Digest> wanted)
     {
         Dictionary<Digest, List<PosixPath>> paths = [];
-        foreach ((PosixPath path, Inode inode) in tree.Walk().Where(e => e.Inode is { Kind: FileKind.Regular, Size: > 0 }))
+        foreach ((PosixPath path, Inode inode) in tree.Walk().Where(e => e.Inode is { Kind: FileKind.Regular, Size: > 0 } && wanted.Contains(e.Inode.Content)))
         {
             (paths.TryGetValue(inode.Content, out List<PosixPath>? all) ? all : paths[inode.Content] = []).Add(path);
         }
 
         return paths;
+    }
+
+    /// <summary>Contents at paths of some shapes that <paramref name="from"/> does not have, in the order of the tree.</summary>
+    private static Dictionary<ulong, List<Digest>> ShapesOf(FileTree to, FileTree from, HashSet<ulong> wanted)
+    {
+        if (wanted.Count == 0)
+        {
+            return [];
+        }
+
+        Dictionary<ulong, List<Digest>> shapes = [];
+        foreach ((PosixPath path, Inode inode) in to.Walk().Where(e => e.Inode is { Kind: FileKind.Regular, Size: > 0 }))
+        {
+            ulong shape = ShapeOf(path);
+            if (wanted.Contains(shape) && !from.TryFind(path, out _))
+            {
+                (shapes.TryGetValue(shape, out List<Digest>? same) ? same : shapes[shape] = []).Add(inode.Content);
+            }
+        }
+
+        return shapes;
     }
 
     private static ulong ShapeOf(PosixPath path)

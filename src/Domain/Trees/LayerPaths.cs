@@ -72,7 +72,7 @@ internal static class LayerPaths
     {
         if (root.TryGetDirectory(path, out LayerDirectory? direct))
         {
-            node = new LayerNode(null, direct);
+            node = new LayerNode(direct);
             return true;
         }
 
@@ -83,7 +83,7 @@ internal static class LayerPaths
     /// <summary>What lies at resolved components; false if nothing does.</summary>
     public static bool TryFind(LayerDirectory root, List<string> components, out LayerNode node)
     {
-        node = new LayerNode(null, root);
+        node = new LayerNode(root);
         foreach (string name in components)
         {
             if (node.Directory is null || !node.Directory.TryGet(name, out node))

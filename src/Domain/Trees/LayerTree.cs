@@ -21,16 +21,21 @@ internal sealed class LayerTree
     private const string WhiteoutPrefix = ".wh.";
     private const string OpaqueMarker = ".wh..wh..opq";
 
+    /// <summary>A short path can imply 2,047 directories of some 300 bytes each; ordinary layers imply a few. Arbitrary.</summary>
+    internal const int MaxImplied = 1_000_000;
+
     /// <summary>Topmost first.</summary>
     private readonly LayerTree[] _lower;
 
     /// <summary>Inodes whose attributes a hard link entry has changed, with what they became. Empty for nearly every layer.</summary>
     private readonly Dictionary<Inode, Inode> _changed = new(ReferenceEqualityComparer.Instance);
 
+    private readonly AttributePool _attributes = new();
     private readonly List<LayerEntry> _directoryEntries = [];
     private string? _lastParentPath;
     private LayerDirectory? _lastParent;
     private bool _replacedDirectory;
+    private int _implied;
 
     /// <param name="lower">The layers below, topmost first; none for the base layer.</param>
     public LayerTree(LayerTree[] lower) => _lower = lower;
@@ -75,7 +80,7 @@ internal sealed class LayerTree
 
         string path = entry.Path.Raw;
         int slash = path.LastIndexOf('/');
-        string name = path[(slash + 1)..];
+        ReadOnlySpan<char> name = path.AsSpan(slash + 1);
         if (!TryGetParent(entry.Path, path.AsSpan(0, Math.Max(slash, 0)), out LayerDirectory parent, out Error? error))
         {
             return error!;
@@ -101,7 +106,7 @@ internal sealed class LayerTree
             }
             else
             {
-                parent.Nodes[name] = new LayerNode(null, new LayerDirectory(UnpackedInodes.Create(entry)));
+                parent.Set(name, new LayerNode(new LayerDirectory(UnpackedInodes.Create(entry, _attributes))));
             }
 
             _directoryEntries.Add(entry);
@@ -109,15 +114,15 @@ internal sealed class LayerTree
         }
 
         Forget(existing);
-        Inode inode = UnpackedInodes.Create(entry);
+        Inode inode = UnpackedInodes.Create(entry, _attributes);
         bool isWhiteout = inode is { Kind: FileKind.CharacterDevice, DeviceMajor: 0, DeviceMinor: 0 };
-        parent.Nodes[name] = isWhiteout ? LayerNode.Whiteout : new LayerNode(inode, null);
+        parent.Set(name, isWhiteout ? LayerNode.Whiteout : new LayerNode(inode));
         return Result.Success;
     }
 
-    private Result Whiteout(PosixPath path, LayerDirectory parent, string name)
+    private Result Whiteout(PosixPath path, LayerDirectory parent, ReadOnlySpan<char> name)
     {
-        if (name == OpaqueMarker)
+        if (name is OpaqueMarker)
         {
             if (IsBase)
             {
@@ -131,7 +136,7 @@ internal sealed class LayerTree
             return Result.Success;
         }
 
-        string hidden = name[WhiteoutPrefix.Length..];
+        ReadOnlySpan<char> hidden = name[WhiteoutPrefix.Length..];
         if (hidden is "" or "." or "..")
         {
             return TreeErrors.WhiteoutInvalid(path);
@@ -145,7 +150,7 @@ internal sealed class LayerTree
         }
         else if (!exists)
         {
-            parent.Nodes[hidden] = LayerNode.Whiteout;
+            parent.Set(hidden, LayerNode.Whiteout);
         }
         else if (existing.Directory is not null)
         {
@@ -155,7 +160,7 @@ internal sealed class LayerTree
         return Result.Success;
     }
 
-    private Result Link(LayerEntry entry, LayerDirectory parent, string name)
+    private Result Link(LayerEntry entry, LayerDirectory parent, ReadOnlySpan<char> name)
     {
         if (parent.TryGet(name, out LayerNode existing))
         {
@@ -192,7 +197,7 @@ internal sealed class LayerTree
             _changed.Add(current, relinked);
         }
 
-        parent.Nodes[name] = new LayerNode(relinked, null);
+        parent.Set(name, new LayerNode(relinked));
         if (!found && !ReferenceEquals(relinked, current))
         {
             ReadOnlySpan<char> copyUpPath = entry.LinkTarget.Parent.Raw;
@@ -201,7 +206,7 @@ internal sealed class LayerTree
                 return error!;
             }
 
-            copyUpParent.Nodes[targetName] = new LayerNode(relinked, null);
+            copyUpParent.Set(targetName, new LayerNode(relinked));
         }
 
         return Result.Success;
@@ -265,13 +270,18 @@ internal sealed class LayerTree
                 continue;
             }
 
-            bool wasWhiteout = at.Nodes.ContainsKey(name);
-            LayerDirectory made = new(wasWhiteout ? UnpackedInodes.DefaultDirectory : InheritedAttributes(components[..(i + 1)]))
+            bool wasWhiteout = at.TryGet(name, out _);
+            LayerDirectory made = new(wasWhiteout || IsBase ? UnpackedInodes.DefaultDirectory : InheritedAttributes(components[..(i + 1)]))
             {
                 IsImplied = true,
                 IsOpaque = wasWhiteout,
             };
-            at.Nodes[name] = new LayerNode(null, made);
+            at.Set(name, new LayerNode(made));
+            if (++_implied > MaxImplied)
+            {
+                return TreeErrors.TooManyDirectories(entry);
+            }
+
             at = made;
         }
 
@@ -300,12 +310,13 @@ internal sealed class LayerTree
     /// <summary>An opaque marker in the base layer deletes below its directory everything without an entry of its own, that is: implied directories.</summary>
     private void RemoveImplied(LayerDirectory directory)
     {
-        foreach ((string name, LayerNode node) in directory.Nodes)
+        for (int entry = 0; entry < directory.Nodes.Count; entry++)
         {
+            LayerNode node = directory.Nodes.Value(entry);
             if (node.Directory is { IsImplied: true })
             {
                 Forget(node);
-                directory.Nodes.Remove(name);
+                directory.Nodes.Remove(entry);
             }
             else if (node.Directory is not null)
             {
@@ -347,6 +358,7 @@ internal sealed class LayerTree
             RepeatDirectoryTimes();
         }
 
+        Root.Trim();
         _directoryEntries.Clear();
         _directoryEntries.TrimExcess();
         _lastParent = null;
@@ -355,15 +367,16 @@ internal sealed class LayerTree
 
     private void ApplyChanges(LayerDirectory directory)
     {
-        foreach ((string name, LayerNode node) in directory.Nodes)
+        for (int entry = 0; entry < directory.Nodes.Count; entry++)
         {
+            ref LayerNode node = ref directory.Nodes.Value(entry);
             if (node.Directory is not null)
             {
                 ApplyChanges(node.Directory);
             }
             else if (node.Inode is not null && _changed.ContainsKey(node.Inode))
             {
-                directory.Nodes[name] = new LayerNode(Current(node.Inode), null);
+                node = new LayerNode(Current(node.Inode));
             }
         }
     }

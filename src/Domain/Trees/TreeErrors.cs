@@ -20,6 +20,11 @@ public static class TreeErrors
     public static Error PathTooLong(PosixPath path) => Corrupt(
         "Layer.PathTooLong", $"an entry's path has {path.Length} bytes, more than the {LayerPaths.MaxLength} Linux can name: rebuild the image");
 
+    public static Error TooManyDirectories(PosixPath path) => Corrupt(
+        "Layer.TooManyDirectories", $"with entry '{path}' the layer has more than {LayerTree.MaxImplied} directories without an entry of their own: rebuild the image");
+
+    public static Error TooManyNames() => new("Layer.TooManyNames", "the names of one directory have more than 2 GiB", ErrorKind.ResourceExhausted);
+
     public static Error WhiteoutInvalid(PosixPath path) => Corrupt(
         "Layer.WhiteoutInvalid", $"whiteout '{path}' does not name a file of its directory: rebuild the image");
 

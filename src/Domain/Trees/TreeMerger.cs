@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using Starlight.Domain.SharedKernel;
 
 namespace Starlight.Domain.Trees;
@@ -104,52 +103,30 @@ public sealed class TreeMerger
         return false;
     }
 
-    private static Inode Directory(Inode attributes, DirectoryEntries children) => new()
-    {
-        Kind = FileKind.Directory,
-        Mode = attributes.Mode,
-        Uid = attributes.Uid,
-        Gid = attributes.Gid,
-        MtimeSeconds = attributes.MtimeSeconds,
-        MtimeNanoseconds = attributes.MtimeNanoseconds,
-        Xattrs = attributes.Xattrs,
-        Children = children,
-    };
+    private static Inode Directory(Inode attributes, DirectoryEntries children) => new(attributes.Attributes) { Xattrs = attributes.Xattrs, Children = children };
 
     /// <summary>Recursion is as deep as the tree, which <see cref="LayerPaths.MaxLength"/> bounds.</summary>
     private static DirectoryEntries MergeChildren(List<LayerDirectory> stack) => stack.Count switch
     {
         0 => DirectoryEntries.Empty,
-        1 => OnlyChildren(stack[0]),
+        1 => Entries(stack[0].Nodes, static node => node.Directory is null ? node.Inode : Directory(node.Directory.Attributes, MergeChildren([node.Directory]))),
         _ => UnionOfChildren(stack),
     };
 
-    private static DirectoryEntries OnlyChildren(LayerDirectory directory)
-    {
-        int count = 0;
-        PosixPath[] names = new PosixPath[directory.Nodes.Count];
-        Inode[] inodes = new Inode[directory.Nodes.Count];
-        foreach ((string name, LayerNode node) in directory.Nodes)
-        {
-            Inode? inode = node.Directory is null ? node.Inode : Directory(node.Directory.Attributes, OnlyChildren(node.Directory));
-            if (inode is not null)
-            {
-                names[count] = PosixPath.FromRaw(name);
-                inodes[count++] = inode;
-            }
-        }
-
-        return Entries(names, inodes, count);
-    }
-
     private static DirectoryEntries UnionOfChildren(List<LayerDirectory> stack)
     {
-        Dictionary<string, MergedName> union = new(stack[0].Nodes.Count + stack[^1].Nodes.Count, StringComparer.Ordinal);
+        NameTable<MergedName> union = new();
         foreach (LayerDirectory directory in stack)
         {
-            foreach ((string name, LayerNode node) in directory.Nodes)
+            for (int entry = 0; entry < directory.Nodes.Count; entry++)
             {
-                ref MergedName merged = ref CollectionsMarshal.GetValueRefOrAddDefault(union, name, out bool exists);
+                if (!directory.Nodes.Has(entry))
+                {
+                    continue;
+                }
+
+                LayerNode node = directory.Nodes.Value(entry);
+                ref MergedName merged = ref union.GetOrAdd(directory.Nodes.Name(entry), out bool exists);
                 if (!exists)
                 {
                     merged = new MergedName { Inode = node.Inode, Directories = node.Directory is null ? null : [node.Directory] };
@@ -166,31 +143,32 @@ public sealed class TreeMerger
             }
         }
 
+        union.Names.Trim();
+        return Entries(union, static merged => merged.Directories is null ? merged.Inode : Directory(merged.Directories[0].Attributes, MergeChildren(merged.Directories)));
+    }
+
+    /// <summary>The names that stand for something, in the table's own list of names.</summary>
+    private static DirectoryEntries Entries<T>(NameTable<T> table, Func<T, Inode?> find)
+    {
         int count = 0;
-        PosixPath[] names = new PosixPath[union.Count];
-        Inode[] inodes = new Inode[union.Count];
-        foreach ((string name, MergedName merged) in union)
+        int[] starts = new int[table.Count];
+        Inode[] inodes = new Inode[table.Count];
+        for (int entry = 0; entry < table.Count; entry++)
         {
-            Inode? inode = merged.Directories is null ? merged.Inode : Directory(merged.Directories[0].Attributes, MergeChildren(merged.Directories));
-            if (inode is not null)
+            if (table.Has(entry) && find(table.Value(entry)) is { } inode)
             {
-                names[count] = PosixPath.FromRaw(name);
+                starts[count] = table.Start(entry);
                 inodes[count++] = inode;
             }
         }
 
-        return Entries(names, inodes, count);
-    }
-
-    private static DirectoryEntries Entries(PosixPath[] names, Inode[] inodes, int count)
-    {
-        if (count < names.Length)
+        if (count < starts.Length)
         {
-            Array.Resize(ref names, count);
+            Array.Resize(ref starts, count);
             Array.Resize(ref inodes, count);
         }
 
-        return DirectoryEntries.Take(names, inodes);
+        return DirectoryEntries.Take(table.Names, starts, inodes);
     }
 
     /// <summary>What a name stands for while layers are gone through downwards. Neither inode nor directories: hidden by a whiteout.</summary>

@@ -10,11 +10,11 @@ internal static class UnpackedInodes
 
     private static readonly PosixPath Capability = PosixPath.FromRaw("security.capability");
 
-    public static Inode Create(LayerEntry entry)
+    public static Inode Create(LayerEntry entry, AttributePool attributes)
     {
         bool isDevice = entry.Kind is FileKind.CharacterDevice or FileKind.BlockDevice;
         (long seconds, uint nanoseconds) = Mtime(entry);
-        return new Inode
+        InodeAttributes own = new()
         {
             Kind = entry.Kind,
             Mode = Mode(entry.Kind, entry.Mode),
@@ -22,6 +22,9 @@ internal static class UnpackedInodes
             Gid = entry.Gid,
             MtimeSeconds = seconds,
             MtimeNanoseconds = nanoseconds,
+        };
+        return new Inode(attributes.Share(own))
+        {
             Size = entry.Kind == FileKind.Regular ? entry.Size : 0,
             Content = entry.Kind == FileKind.Regular ? entry.Content : default,
             LinkTarget = entry.Kind == FileKind.Symlink ? entry.LinkTarget : default,

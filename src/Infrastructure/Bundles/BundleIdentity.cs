@@ -19,7 +19,7 @@ namespace Starlight.Infrastructure.Bundles;
 /// </remarks>
 public static class BundleIdentity
 {
-    public static Digest Of(IReadOnlyList<ReadOnlyMemory<byte>> imageUnits, DeltaPlan plan, int level)
+    public static Digest Of(IReadOnlyList<ImageUnits> imageUnits, DeltaPlan plan, int level)
     {
         using IncrementalHash hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         hash.AppendData("starlight-bundle"u8);
@@ -34,9 +34,12 @@ public static class BundleIdentity
         BinaryPrimitives.WriteUInt16LittleEndian(numbers[16..], BundleFormat.EncoderRevision);
         hash.AppendData(numbers);
         Span<byte> digest = stackalloc byte[Digest.Size];
-        foreach (ReadOnlyMemory<byte> unit in imageUnits)
+        using IncrementalHash ofUnit = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        foreach (ImageUnits unit in imageUnits)
         {
-            SHA256.HashData(unit.Span, digest);
+            ofUnit.AppendData(unit.Name.Span);
+            ofUnit.AppendData(unit.Image.Span);
+            ofUnit.GetHashAndReset(digest);
             hash.AppendData(digest);
         }
 

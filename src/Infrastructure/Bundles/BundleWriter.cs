@@ -39,7 +39,7 @@ public static class BundleWriter
     /// <exception cref="FailureException">DataCorrupt <c>Bundle.ContentMismatch</c> if a content is not what its name says; what <paramref name="open"/> throws.</exception>
     public static async Task WriteAsync(
         Stream output,
-        IReadOnlyList<ReadOnlyMemory<byte>> imageUnits,
+        IReadOnlyList<ImageUnits> imageUnits,
         DeltaPlan plan,
         OpenContent open,
         int level = DefaultLevel,
@@ -85,14 +85,15 @@ public static class BundleWriter
         await output.FlushAsync(cancellationToken);
     }
 
-    private static (byte[] Prelude, byte[] PlanUnit, long Length) EncodeHeader(IReadOnlyList<ReadOnlyMemory<byte>> imageUnits, DeltaPlan plan, int level)
+    private static (byte[] Prelude, byte[] PlanUnit, long Length) EncodeHeader(IReadOnlyList<ImageUnits> imageUnits, DeltaPlan plan, int level)
     {
         byte[] planUnit = HeaderUnit.Encode(HeaderUnitKind.Plan, PlanUnit.EncodePayload(plan), level);
         using IncrementalHash hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         long length = Prelude.Length + planUnit.Length;
-        foreach (ReadOnlyMemory<byte> unit in imageUnits)
+        foreach (ImageUnits unit in imageUnits)
         {
-            hash.AppendData(unit.Span);
+            hash.AppendData(unit.Name.Span);
+            hash.AppendData(unit.Image.Span);
             length += unit.Length;
         }
 
@@ -108,12 +109,13 @@ public static class BundleWriter
     }
 
     private static async Task WriteHeaderAsync(
-        Stream output, byte[] prelude, IReadOnlyList<ReadOnlyMemory<byte>> imageUnits, byte[] planUnit, CancellationToken cancellationToken)
+        Stream output, byte[] prelude, IReadOnlyList<ImageUnits> imageUnits, byte[] planUnit, CancellationToken cancellationToken)
     {
         await output.WriteAsync(prelude, cancellationToken);
-        foreach (ReadOnlyMemory<byte> unit in imageUnits)
+        foreach (ImageUnits unit in imageUnits)
         {
-            await output.WriteAsync(unit, cancellationToken);
+            await output.WriteAsync(unit.Name, cancellationToken);
+            await output.WriteAsync(unit.Image, cancellationToken);
         }
 
         await output.WriteAsync(planUnit, cancellationToken);

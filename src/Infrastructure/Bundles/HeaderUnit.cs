@@ -1,6 +1,8 @@
+using System.Buffers;
 using System.Buffers.Binary;
 using Starlight.Domain.SharedKernel;
 using Starlight.Infrastructure.Compression;
+using Starlight.Infrastructure.Native;
 
 namespace Starlight.Infrastructure.Bundles;
 
@@ -55,33 +57,40 @@ internal static class HeaderUnit
         return unit;
     }
 
-    /// <summary>A unit of a payload in two parts, compressed as a stream: neither are the parts joined nor is there a buffer of the payload's length.</summary>
+    /// <summary>A unit of a payload in two parts, compressed as a stream: neither are the parts joined nor is anything of the payload's length in the process's own memory.</summary>
+    /// <param name="before">Put before the unit.</param>
     /// <param name="kind">What the payload is.</param>
     /// <param name="first">Its beginning.</param>
     /// <param name="second">The rest, long enough to become shorter.</param>
     /// <param name="level">zstd level, not 0.</param>
-    public static byte[] EncodeLarge(HeaderUnitKind kind, ReadOnlySpan<byte> first, ReadOnlySpan<byte> second, int level)
+    /// <param name="spool">Where the unit is while its length is not known.</param>
+    public static byte[] EncodeLarge(ReadOnlySpan<byte> before, HeaderUnitKind kind, ReadOnlySpan<byte> first, ReadOnlyMemory<byte> second, int level, Spool spool)
     {
-        using ChunkedStream compressed = new();
-        compressed.Write(stackalloc byte[FrameLength]);
         int payload = checked(first.Length + second.Length);
-        using (ZstdCompressionStream zstd = new(compressed, level, leaveOpen: true, contentSize: payload, checksum: false))
+        using IMemoryOwner<byte> place = spool.Rent(checked(before.Length + FrameLength + ZstdCompressor.Bound(payload)));
+        using SpoolWriter unit = new(place.Memory);
+        unit.Write(before);
+        unit.Write(stackalloc byte[FrameLength]);
+        using (ZstdCompressionStream zstd = new(unit, level, leaveOpen: true, contentSize: payload, checksum: false))
         {
             zstd.Write(first);
-            zstd.Write(second);
+            foreach (ReadOnlyMemory<byte> part in SpooledMemory.Parts(second))
+            {
+                zstd.Write(part.Span);
+            }
         }
 
-        byte[] unit = compressed.ToArray();
-        WriteFrame(unit, kind, Zstd, unit.Length - FrameLength, payload);
-        return unit;
+        byte[] encoded = unit.ToArray();
+        WriteFrame(encoded.AsSpan(before.Length), kind, Zstd, encoded.Length - before.Length - FrameLength, payload);
+        return encoded;
     }
 
-    private static void WriteFrame(byte[] unit, HeaderUnitKind kind, byte encoding, int length, int payload)
+    private static void WriteFrame(Span<byte> unit, HeaderUnitKind kind, byte encoding, int length, int payload)
     {
         unit[0] = (byte)kind;
         unit[1] = encoding;
-        BinaryPrimitives.WriteInt32LittleEndian(unit.AsSpan(4), length);
-        BinaryPrimitives.WriteInt32LittleEndian(unit.AsSpan(8), payload);
+        BinaryPrimitives.WriteInt32LittleEndian(unit[4..], length);
+        BinaryPrimitives.WriteInt32LittleEndian(unit[8..], payload);
     }
 
     /// <summary>Reads the unit at the beginning of <paramref name="header"/>. The caller has checked the header's digest, so what is not known is newer, not damaged.</summary>
@@ -92,6 +101,94 @@ internal static class HeaderUnit
     /// <exception cref="FormatException">The bytes are not such a unit.</exception>
     /// <exception cref="FailureException">Unsupported <c>Bundle.TooNew</c>, ResourceExhausted <c>Bundle.TooLarge</c>, DataCorrupt <c>Zstd.Corrupt</c>.</exception>
     public static ReadOnlyMemory<byte> Decode(ReadOnlyMemory<byte> header, HeaderUnitKind expected, int maxLength, out int length)
+    {
+        (ReadOnlyMemory<byte> body, int raw) = Open(header, expected, maxLength);
+        length = FrameLength + body.Length;
+        if (body.Length == raw)
+        {
+            return body;
+        }
+
+        byte[] payload = new byte[raw];
+        using ZstdDecompressor decompressor = new();
+        decompressor.Decompress(body.Span, payload);
+        return payload;
+    }
+
+    /// <summary>The same for a unit that may be large and is all of <paramref name="unit"/>: its payload is in memory that the caller disposes, no part of it in the process's own.</summary>
+    public static IMemoryOwner<byte> DecodeLarge(ReadOnlyMemory<byte> unit, HeaderUnitKind expected, int maxLength, Spool spool)
+    {
+        (ReadOnlyMemory<byte> body, int raw) = Open(unit, expected, maxLength);
+        if (FrameLength + body.Length != unit.Length)
+        {
+            throw new FormatException("something follows the unit");
+        }
+
+        IMemoryOwner<byte> payload = spool.Rent(raw);
+        try
+        {
+            if (body.Length == raw)
+            {
+                body.CopyTo(payload.Memory);
+            }
+            else
+            {
+                Decompress(body.Span, payload.Memory);
+            }
+
+            return payload;
+        }
+        catch
+        {
+            payload.Dispose();
+            throw;
+        }
+    }
+
+    private static void Decompress(ReadOnlySpan<byte> frame, Memory<byte> payload)
+    {
+        using ZstdDecompressor decompressor = new();
+        if (payload.Length < SpooledMemory.Threshold)
+        {
+            decompressor.Decompress(frame, payload.Span);
+            return;
+        }
+
+        bool isComplete = false;
+        for (int at = 0; at < payload.Length;)
+        {
+            Span<byte> part = payload.Span.Slice(at, Math.Min(SpooledMemory.Stride, payload.Length - at));
+            while (part.Length > 0)
+            {
+                isComplete = decompressor.Step(frame, part, out int consumed, out int written);
+                if (written == 0 && (consumed == 0 || isComplete))
+                {
+                    throw new FormatException("a unit is shorter than it says");
+                }
+
+                frame = frame[consumed..];
+                part = part[written..];
+                at += written;
+            }
+
+            SpooledMemory.Relax(payload);
+        }
+
+        // A full destination may leave the frame's end unread.
+        while (!isComplete && !frame.IsEmpty)
+        {
+            isComplete = decompressor.Step(frame, default, out int consumed, out _);
+            frame = consumed > 0 || isComplete ? frame[consumed..] : throw new FormatException("a unit is longer than it says");
+        }
+
+        if (!isComplete || !frame.IsEmpty)
+        {
+            throw new FormatException("a unit's lengths contradict each other");
+        }
+    }
+
+    /// <returns>The stored bytes, and how many they are raw; equal lengths mean that they are not compressed.</returns>
+    private static (ReadOnlyMemory<byte> Body, int RawLength) Open(ReadOnlyMemory<byte> header, HeaderUnitKind expected, int maxLength)
     {
         ReadOnlySpan<byte> span = header.Span;
         if (span.Length < FrameLength)
@@ -116,25 +213,13 @@ internal static class HeaderUnit
             throw BundleErrors.TooLarge("unit length", raw, maxLength);
         }
 
-        length = FrameLength + (int)stored;
-        ReadOnlyMemory<byte> body = header[FrameLength..length];
-        switch (span[1])
+        return span[1] switch
         {
-            case Stored when stored == raw:
-                return body;
-            case Zstd when stored < raw:
-                byte[] payload = new byte[raw];
-                using (ZstdDecompressor decompressor = new())
-                {
-                    decompressor.Decompress(body.Span, payload);
-                }
-
-                return payload;
-            case Stored or Zstd:
-                throw new FormatException("a unit's lengths contradict each other");
-            default:
-                throw BundleErrors.TooNew($"a unit in encoding {span[1]}");
-        }
+            Stored when stored == raw => (header.Slice(FrameLength, (int)stored), (int)raw),
+            Zstd when stored < raw => (header.Slice(FrameLength, (int)stored), (int)raw),
+            Stored or Zstd => throw new FormatException("a unit's lengths contradict each other"),
+            _ => throw BundleErrors.TooNew($"a unit in encoding {span[1]}"),
+        };
     }
 
     /// <summary>Kind of the unit at the beginning of <paramref name="header"/>; 0 if there is none.</summary>

@@ -6,8 +6,8 @@ using Starlight.Domain.Content;
 namespace Starlight.Infrastructure.Contents;
 
 /// <summary>
-/// What a content store holds, how much room that takes and when it was used last. Read from the directories, one per first digest byte, when first needed; 44 bytes and
-/// the dictionary's own for each content. Times of use live in the files' modification times, refreshed when they are more than <see cref="Stale"/> seconds behind: a crash makes the
+/// What a content store holds, how much room that takes and when it was used last. Read from the directories, one per first digest byte, when first needed; some 50 bytes
+/// for each content (<see cref="ContentTable"/>). Times of use live in the files' modification times, refreshed when they are more than <see cref="Stale"/> seconds behind: a crash makes the
 /// order of eviction a little less good, nothing else. Safe for concurrent use.
 /// </summary>
 internal sealed class ContentInventory(string root, long limit, TimeProvider time) : IContentSweep
@@ -21,7 +21,7 @@ internal sealed class ContentInventory(string root, long limit, TimeProvider tim
     /// <summary>Eviction goes on to this part of the limit, so that it is not needed again at once.</summary>
     private const double LowWater = 0.9;
 
-    private readonly Dictionary<Digest, Slot>?[] _buckets = new Dictionary<Digest, Slot>?[256];
+    private readonly ContentTable?[] _buckets = new ContentTable?[256];
 
     /// <summary>One per bucket.</summary>
     private readonly Lock[] _locks = [.. Enumerable.Range(0, 256).Select(_ => new Lock())];
@@ -53,7 +53,7 @@ internal sealed class ContentInventory(string root, long limit, TimeProvider tim
         int bucket = Bucket(content);
         lock (_locks[bucket])
         {
-            return Slots(bucket).ContainsKey(content);
+            return Table(bucket).Contains(content);
         }
     }
 
@@ -64,7 +64,7 @@ internal sealed class ContentInventory(string root, long limit, TimeProvider tim
         {
             lock (_locks[bucket])
             {
-                Slots(bucket);
+                Table(bucket);
             }
         }
     }
@@ -75,16 +75,16 @@ internal sealed class ContentInventory(string root, long limit, TimeProvider tim
         int bucket = Bucket(content);
         lock (_locks[bucket])
         {
-            Dictionary<Digest, Slot> slots = Slots(bucket);
-            if (slots.ContainsKey(content))
+            ContentTable table = Table(bucket);
+            if (table.Contains(content))
             {
                 return false;
             }
 
             publish();
-            Slot slot = new() { Blocks = BlocksOf(length), Used = Now, Mark = _mark };
-            slots.Add(content, slot);
-            Count(slot, +1);
+            StoredContent added = new(BlocksOf(length), Now, _mark);
+            table.TryAdd(content, added);
+            Count(added, +1);
             return true;
         }
     }
@@ -96,9 +96,9 @@ internal sealed class ContentInventory(string root, long limit, TimeProvider tim
         lock (_locks[bucket])
         {
             DeleteFile(content);
-            if (Slots(bucket).Remove(content, out Slot slot))
+            if (Table(bucket).TryRemove(content, out StoredContent removed))
             {
-                Count(slot, -1);
+                Count(removed, -1);
             }
         }
     }
@@ -112,12 +112,11 @@ internal sealed class ContentInventory(string root, long limit, TimeProvider tim
             bool stale = false;
             lock (_locks[bucket])
             {
-                Dictionary<Digest, Slot> slots = Slots(bucket);
-                if (slots.TryGetValue(content.Digest, out Slot slot) && slot.Used < now)
+                ContentTable table = Table(bucket);
+                if (table.TryFind(content.Digest, out StoredContent stored) && stored.Used < now)
                 {
-                    stale = now - slot.Used > Stale;
-                    slot.Used = now;
-                    slots[content.Digest] = slot;
+                    stale = now - stored.Used > Stale;
+                    table.Update(content.Digest, stored with { Used = now });
                 }
             }
 
@@ -151,25 +150,25 @@ internal sealed class ContentInventory(string root, long limit, TimeProvider tim
         {
             uint before = EvictableBefore();
             UseHistogram histogram = new();
-            Visit((_, slot) =>
+            Visit((_, stored) =>
             {
-                if (slot.Used < before)
+                if (stored.Used < before)
                 {
-                    histogram.Add(slot.Used, slot.Bytes);
+                    histogram.Add(stored.Used, BytesOf(stored));
                 }
 
                 return false;
             });
             long wanted = Interlocked.Read(ref _bytes) - (long)(limit * LowWater);
             (long cutoff, long atCutoff) = histogram.CutoffFor(wanted);
-            (long Count, long Bytes) removed = Visit((_, slot) =>
+            (long Count, long Bytes) removed = Visit((_, stored) =>
             {
-                if (slot.Used >= before || slot.Used > cutoff || (slot.Used == cutoff && atCutoff <= 0))
+                if (stored.Used >= before || stored.Used > cutoff || (stored.Used == cutoff && atCutoff <= 0))
                 {
                     return false;
                 }
 
-                atCutoff -= slot.Used == cutoff ? slot.Bytes : 0;
+                atCutoff -= stored.Used == cutoff ? BytesOf(stored) : 0;
                 return true;
             });
             Interlocked.Add(ref _evicted, removed.Count);
@@ -193,11 +192,10 @@ internal sealed class ContentInventory(string root, long limit, TimeProvider tim
         int bucket = Bucket(content);
         lock (_locks[bucket])
         {
-            Dictionary<Digest, Slot> slots = Slots(bucket);
-            if (slots.TryGetValue(content, out Slot slot) && slot.Mark != _mark)
+            ContentTable table = Table(bucket);
+            if (table.TryFind(content, out StoredContent stored) && stored.Mark != _mark)
             {
-                slot.Mark = _mark;
-                slots[content] = slot;
+                table.Update(content, stored with { Mark = _mark });
             }
         }
     }
@@ -205,7 +203,7 @@ internal sealed class ContentInventory(string root, long limit, TimeProvider tim
     (long Count, long Bytes) IContentSweep.Remove(DateTimeOffset unusedSince)
     {
         uint before = (uint)Math.Min(EvictableBefore(), Math.Max(0, unusedSince.ToUnixTimeSeconds()));
-        return Visit((_, slot) => slot.Mark != _mark && slot.Used < before);
+        return Visit((_, stored) => stored.Mark != _mark && stored.Used < before);
     }
 
     private static int Bucket(Digest content)
@@ -225,60 +223,61 @@ internal sealed class ContentInventory(string root, long limit, TimeProvider tim
         }
     }
 
-    /// <summary>Looks at every content and removes those that <paramref name="remove"/> says.</summary>
-    private (long Count, long Bytes) Visit(Func<Digest, Slot, bool> remove)
+    private static long BytesOf(StoredContent stored) => (long)stored.Blocks * Block;
+
+    /// <summary>Looks at every content and removes those that <paramref name="remove"/> says. One that stays may be shown twice.</summary>
+    private (long Count, long Bytes) Visit(Func<Digest, StoredContent, bool> remove)
     {
         (long Count, long Bytes) removed = default;
         for (int bucket = 0; bucket < _buckets.Length; bucket++)
         {
             lock (_locks[bucket])
             {
-                Dictionary<Digest, Slot> slots = Slots(bucket);
-
-                // Removing while enumerating is allowed for dictionaries.
-                foreach ((Digest content, Slot slot) in slots)
+                Table(bucket).RemoveWhere((content, stored) =>
                 {
-                    if (remove(content, slot))
+                    if (!remove(content, stored))
                     {
-                        DeleteFile(content);
-                        slots.Remove(content);
-                        Count(slot, -1);
-                        removed = (removed.Count + 1, removed.Bytes + slot.Bytes);
+                        return false;
                     }
-                }
+
+                    DeleteFile(content);
+                    Count(stored, -1);
+                    removed = (removed.Count + 1, removed.Bytes + BytesOf(stored));
+                    return true;
+                });
             }
         }
 
         return removed;
     }
 
-    private void Count(Slot slot, int sign)
+    private void Count(StoredContent stored, int sign)
     {
-        Interlocked.Add(ref _bytes, sign * slot.Bytes);
-        ProxyTelemetry.StoredBytes.Add(sign * slot.Bytes);
+        Interlocked.Add(ref _bytes, sign * BytesOf(stored));
+        ProxyTelemetry.StoredBytes.Add(sign * BytesOf(stored));
         Interlocked.Add(ref _count, sign);
     }
 
     /// <summary>The caller holds the bucket's lock.</summary>
-    private Dictionary<Digest, Slot> Slots(int bucket)
+    private ContentTable Table(int bucket)
     {
         if (_buckets[bucket] is { } known)
         {
             return known;
         }
 
-        Dictionary<Digest, Slot> found = [];
+        ContentTable found = new();
         string prefix = bucket.ToString("x2", CultureInfo.InvariantCulture);
         DirectoryInfo directory = new(Path.Combine(root, prefix));
         if (directory.Exists)
         {
             foreach (FileInfo file in directory.EnumerateFiles())
             {
-                if (Digest.TryParseHex(prefix + file.Name, out Digest digest))
+                if (Digest.TryParseHex(prefix + file.Name, out Digest digest) && !digest.IsDefault)
                 {
-                    Slot slot = new() { Blocks = BlocksOf(file.Length), Used = (uint)new DateTimeOffset(file.LastWriteTimeUtc).ToUnixTimeSeconds(), Mark = _mark };
-                    found.Add(digest, slot);
-                    Count(slot, +1);
+                    StoredContent stored = new(BlocksOf(file.Length), (uint)new DateTimeOffset(file.LastWriteTimeUtc).ToUnixTimeSeconds(), _mark);
+                    found.TryAdd(digest, stored);
+                    Count(stored, +1);
                 }
             }
         }
@@ -311,19 +310,6 @@ internal sealed class ContentInventory(string root, long limit, TimeProvider tim
     }
 
     private string PathOf(Digest content) => Path.Combine(root, content.ObjectPath);
-
-    private struct Slot
-    {
-        public uint Blocks;
-
-        /// <summary>Seconds since 1970.</summary>
-        public uint Used;
-
-        /// <summary>The sweep that kept it last.</summary>
-        public byte Mark;
-
-        public readonly long Bytes => (long)Blocks * Block;
-    }
 
     private sealed class Protection(ContentInventory owner, LinkedListNode<uint> node) : IDisposable
     {

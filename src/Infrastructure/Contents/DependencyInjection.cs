@@ -1,6 +1,7 @@
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Starlight.Application.Abstractions.Catalog;
+using Starlight.Infrastructure.Native;
 
 namespace Starlight.Infrastructure.Contents;
 
@@ -14,6 +15,7 @@ public static class DependencyInjection
         services.AddSingleton(provider => new BundleCache(Path.Combine(dataDirectory, "bundles"), maxBundleCacheBytes, provider.GetRequiredService<ILogger<BundleCache>>()));
         services.AddSingleton<IBundleKeeping>(provider => provider.GetRequiredService<BundleCache>());
         services.AddHostedService<ContentsStartup>();
+        services.AddSingleton(provider => new Spool(provider.GetRequiredService<ContentStore>().ScratchDirectory));
         services.AddSingleton<IBundleFormat, BundleEncoding>();
         return services;
     }

@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using System.Text;
 using Starlight.Domain.Trees;
 
 namespace Starlight.Infrastructure.Erofs;
@@ -10,31 +9,28 @@ namespace Starlight.Infrastructure.Erofs;
 /// </summary>
 internal readonly ref struct ErofsDirectory
 {
-    private static readonly PosixPath Dot = PosixPath.FromRaw(".");
-    private static readonly PosixPath DotDot = PosixPath.FromRaw("..");
-
-    private readonly ReadOnlySpan<PosixPath> _names;
+    private readonly DirectoryEntries _children;
     private readonly int _dot;
     private readonly int _dotDot;
 
     public ErofsDirectory(DirectoryEntries children)
     {
-        _names = children.Names;
-        _dot = ~_names.BinarySearch(Dot);
-        _dotDot = ~_names.BinarySearch(DotDot) + 1;
+        _children = children;
+        _dot = ~children.BinarySearch("."u8);
+        _dotDot = ~children.BinarySearch(".."u8) + 1;
     }
 
-    private int Count => _names.Length + 2;
+    private int Count => _children.Count + 2;
 
     /// <summary>Throws if a name is one that no directory can have.</summary>
     public void Check()
     {
-        foreach (PosixPath name in _names)
+        for (int i = 0; i < _children.Count; i++)
         {
-            ReadOnlySpan<char> raw = name.Raw;
-            if (raw.Length is 0 or > ErofsFormat.MaxNameLength || raw.Contains('/') || raw.ContainsAnyExceptInRange('\u0001', '\u00FF') || raw is "." or "..")
+            ReadOnlySpan<byte> name = _children.Name(i);
+            if (name.Length is 0 or > ErofsFormat.MaxNameLength || name.ContainsAny((byte)'/', (byte)0) || name.SequenceEqual("."u8) || name.SequenceEqual(".."u8))
             {
-                throw ErofsFormat.Unsupported($"'{name}' ({raw.Length} bytes) is no file name");
+                throw ErofsFormat.Unsupported($"'{PosixPath.FromBytes(name)}' ({name.Length} bytes) is no file name");
             }
         }
     }
@@ -78,7 +74,9 @@ internal readonly ref struct ErofsDirectory
             BinaryPrimitives.WriteUInt64LittleEndian(dirent, target.Nid);
             BinaryPrimitives.WriteUInt16LittleEndian(dirent[8..], (ushort)nameOffset);
             dirent[10] = ErofsFormat.DirentType(target.Kind);
-            nameOffset += Encoding.Latin1.GetBytes(child >= 0 ? _names[child].Raw : i == _dot ? "." : "..", block[nameOffset..]);
+            ReadOnlySpan<byte> name = child >= 0 ? _children.Name(child) : i == _dot ? "."u8 : ".."u8;
+            name.CopyTo(block[nameOffset..]);
+            nameOffset += name.Length;
         }
 
         return end;
@@ -87,7 +85,7 @@ internal readonly ref struct ErofsDirectory
     private int NameLength(int entry)
     {
         int child = ChildOf(entry);
-        return child >= 0 ? _names[child].Length : entry == _dot ? 1 : 2;
+        return child >= 0 ? _children.Name(child).Length : entry == _dot ? 1 : 2;
     }
 
     /// <summary>Index among the names, or negative for <c>.</c> and <c>..</c>.</summary>

@@ -1,13 +1,28 @@
+using System.Buffers;
 using Starlight.Application.Abstractions.Images;
 using Starlight.Domain.Bundles;
 using Starlight.Domain.Trees;
+using Starlight.Infrastructure.Native;
 
 namespace Starlight.Infrastructure.Erofs;
 
 /// <summary>The use cases' door to the EROFS writer and reader.</summary>
-internal sealed class ErofsFilesystemImages : IFilesystemImages
+/// <param name="spoolDirectory">For large images while they are built; null for <see cref="SpooledMemory.DefaultDirectory"/>.</param>
+internal sealed class ErofsFilesystemImages(string? spoolDirectory = null) : IFilesystemImages
 {
-    public ReadOnlyMemory<byte> Build(FileTree tree) => ErofsWriter.Build(tree);
+    public BuiltFilesystem Build(FileTree tree)
+    {
+        IMemoryOwner<byte> image = ErofsWriter.Rent(tree, spoolDirectory);
+        try
+        {
+            return new BuiltFilesystem(image, SpooledMemory.Hash(image.Memory));
+        }
+        catch
+        {
+            image.Dispose();
+            throw;
+        }
+    }
 
     public FilesystemImageContents ReadContents(ReadOnlyMemory<byte> image)
     {
@@ -18,7 +33,8 @@ internal sealed class ErofsFilesystemImages : IFilesystemImages
     public KnownImage ReadNames(ReadOnlyMemory<byte> image)
     {
         FilesystemImage opened = ErofsReader.Open(image);
-        return new KnownImage(opened.Digest, opened.Contents, new ContentNames(opened.Names));
+        ContentNames names = new(opened.Names);
+        return new KnownImage(opened.Digest, opened.Contents, names);
     }
 
     public FileTree ReadTree(ReadOnlyMemory<byte> image) => ErofsReader.Open(image).ReadTree();

@@ -7,6 +7,8 @@ namespace Starlight.Infrastructure.Erofs;
 public static class ErofsRegistration
 {
     /// <summary>Provides <see cref="IFilesystemImages"/>.</summary>
-    public static IServiceCollection AddFilesystemImages(this IServiceCollection services) =>
-        services.AddSingleton<IFilesystemImages, ErofsFilesystemImages>();
+    /// <param name="services">Where to.</param>
+    /// <param name="spoolDirectory">Where large images lie while they are built, on a disk; null for <c>TMPDIR</c> or <c>/var/tmp</c>.</param>
+    public static IServiceCollection AddFilesystemImages(this IServiceCollection services, string? spoolDirectory = null) =>
+        services.AddSingleton<IFilesystemImages>(new ErofsFilesystemImages(spoolDirectory));
 }

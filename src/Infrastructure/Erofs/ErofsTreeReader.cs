@@ -17,26 +17,25 @@ internal sealed class ErofsTreeReader(ErofsImage image)
     public FileTree Read()
     {
         ErofsInode root = _visits.ReadRoot();
-        Frame frame = new(new ErofsNameCursor(image, root, root.Nid), default);
+        Frame frame = new(new ErofsNameCursor(image, root, root.Nid), []);
         Stack<Frame> parents = new();
         while (true)
         {
             if (frame.Cursor.TryNext(out ReadOnlySpan<byte> rawName, out ulong nid, out byte type))
             {
-                PosixPath name = PosixPath.FromBytes(rawName);
                 if (!_visits.TryEnter(nid, type, out ErofsInode inode))
                 {
-                    frame.Add(name, NextLink(nid));
+                    frame.Add(rawName, NextLink(nid));
                 }
                 else if (inode.Kind == FileKind.Directory)
                 {
                     ErofsVisits.CheckDepth(parents.Count + 1);
                     parents.Push(frame);
-                    frame = new Frame(new ErofsNameCursor(image, inode, frame.Cursor.Directory.Nid), name);
+                    frame = new Frame(new ErofsNameCursor(image, inode, frame.Cursor.Directory.Nid), rawName.ToArray());
                 }
                 else
                 {
-                    frame.Add(name, Leaf(inode));
+                    frame.Add(rawName, Leaf(inode));
                 }
 
                 continue;
@@ -62,7 +61,7 @@ internal sealed class ErofsTreeReader(ErofsImage image)
             throw ErofsFormat.Malformed($"directory {raw.Nid} has {frame.Subdirectories} directories and {raw.Links} links");
         }
 
-        return Create(raw, default, DirectoryEntries.Take([.. frame.Names], [.. frame.Inodes]));
+        return Create(raw, default, frame.Children.ToEntries());
     }
 
     private Inode Leaf(in ErofsInode raw)
@@ -200,23 +199,20 @@ internal sealed class ErofsTreeReader(ErofsImage image)
     }
 
     /// <summary>A directory on the way from the root.</summary>
-    private sealed class Frame(ErofsNameCursor cursor, PosixPath name)
+    private sealed class Frame(ErofsNameCursor cursor, byte[] name)
     {
         /// <summary>A field: the cursor is a struct that moves.</summary>
         public ErofsNameCursor Cursor = cursor;
 
-        public PosixPath Name => name;
+        public byte[] Name => name;
 
-        public List<PosixPath> Names { get; } = [];
-
-        public List<Inode> Inodes { get; } = [];
+        public DirectoryEntries.Builder Children { get; } = new();
 
         public uint Subdirectories { get; private set; }
 
-        public void Add(PosixPath child, Inode inode)
+        public void Add(ReadOnlySpan<byte> child, Inode inode)
         {
-            Names.Add(child);
-            Inodes.Add(inode);
+            Children.Add(child, inode);
             Subdirectories += inode.Kind == FileKind.Directory ? 1u : 0;
         }
     }

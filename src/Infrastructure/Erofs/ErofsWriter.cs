@@ -1,10 +1,13 @@
+using System.Buffers;
 using System.Buffers.Binary;
 using System.Diagnostics;
 using System.Numerics;
 using System.Runtime.InteropServices;
-using System.Security.Cryptography;
 using System.Text;
+using Starlight.Domain.Content;
+using Starlight.Domain.SharedKernel;
 using Starlight.Domain.Trees;
+using Starlight.Infrastructure.Native;
 
 namespace Starlight.Infrastructure.Erofs;
 
@@ -13,236 +16,69 @@ namespace Starlight.Infrastructure.Erofs;
 /// of the right size with the two attributes that lead overlayfs to its content in an object store. The bytes depend on the tree alone.
 /// <list type="number">
 /// <item>collect: every inode once, hard links found, in image order: the children of a directory together, then below each in turn;</item>
-/// <item>lay out: size and place of every inode, then the shared xattrs, then whole blocks of data;</item>
+/// <item>lay out: size and place of every inode, then the shared xattrs, then whole blocks of data (<see cref="ErofsNodes"/>, both);</item>
 /// <item>write: fill one buffer, then uuid and checksum.</item>
 /// </list>
 /// </summary>
 /// <remarks>Trees that cannot be stored fail with <c>FilesystemImage.TreeUnsupported</c>. Thread-safe.</remarks>
 public sealed class ErofsWriter
 {
-    private readonly List<Node> _nodes = [];
+    /// <summary>Inodes written before the memory they lie in is let go of: some 13 MB.</summary>
+    private const int RelaxEvery = 1 << 16;
 
-    /// <summary>Node of every name, directory by directory (<see cref="Node.FirstName"/>), names in byte order.</summary>
-    private readonly List<int> _targets = [];
+    private readonly ErofsNodes _nodes;
 
-    private readonly ErofsXattrTable _xattrs = new();
-    private long _epochSeconds;
-    private uint _epochNanoseconds;
-
-    private ErofsWriter()
-    {
-    }
+    private ErofsWriter(FileTree tree) => _nodes = new ErofsNodes(tree.Root);
 
     public static byte[] Build(FileTree tree)
     {
-        ErofsWriter writer = new();
-        writer.Collect(tree.Root);
-        writer.ChooseEpoch();
-        return writer.WriteImage(writer.LayOut());
+        ErofsWriter writer = new(tree);
+        byte[] image = new byte[writer._nodes.Extents.End];
+        writer.WriteImage(image);
+        return image;
+    }
+
+    /// <summary>The same, in memory that is not resident if the image is large.</summary>
+    /// <param name="tree">What a container sees.</param>
+    /// <param name="directory">For a large image; null for <see cref="SpooledMemory.DefaultDirectory"/>.</param>
+    /// <exception cref="FailureException">As of <see cref="SpooledMemory.Rent"/>.</exception>
+    internal static IMemoryOwner<byte> Rent(FileTree tree, string? directory)
+    {
+        ErofsWriter writer = new(tree);
+        IMemoryOwner<byte> image = SpooledMemory.Rent((int)writer._nodes.Extents.End, directory);
+        try
+        {
+            writer.WriteImage(image.Memory);
+            return image;
+        }
+        catch
+        {
+            image.Dispose();
+            throw;
+        }
     }
 
     public static void Write(FileTree tree, Stream output) => output.Write(Build(tree));
 
-    private void Collect(Inode root)
+    private void WriteImage(Memory<byte> memory)
     {
-        if (root.Kind != FileKind.Directory)
-        {
-            throw new ArgumentException("the root of a tree is a directory", nameof(root));
-        }
-
-        // Exactly as many as there are names: lists that grow by doubling would take twice the memory of a large tree.
-        int names = CountNames(root);
-        _nodes.EnsureCapacity(names + 1);
-        _targets.EnsureCapacity(names);
-        Dictionary<Inode, int> known = new(ReferenceEqualityComparer.Instance);
-        Stack<int> directories = new();
-        Add(root, parent: 0);
-        directories.Push(0);
-        while (directories.TryPop(out int directory))
-        {
-            DirectoryEntries children = _nodes[directory].Inode.Children ?? DirectoryEntries.Empty;
-            new ErofsDirectory(children).Check();
-            int firstName = _targets.Count;
-            int firstNode = _nodes.Count;
-            uint subdirectories = 0;
-            foreach (Inode child in children.Inodes)
-            {
-                if (child.Kind == FileKind.Directory)
-                {
-                    subdirectories++;
-                    _targets.Add(Add(child, directory));
-                    continue;
-                }
-
-                ref int node = ref CollectionsMarshal.GetValueRefOrAddDefault(known, child, out bool exists);
-                if (!exists)
-                {
-                    node = Add(child, directory);
-                }
-
-                CollectionsMarshal.AsSpan(_nodes)[node].Links++;
-                _targets.Add(node);
-            }
-
-            ref Node self = ref CollectionsMarshal.AsSpan(_nodes)[directory];
-            self.FirstName = firstName;
-            self.Links = 2 + subdirectories;
-            for (int node = _nodes.Count - 1; node >= firstNode; node--)
-            {
-                if (_nodes[node].Inode.Kind == FileKind.Directory)
-                {
-                    directories.Push(node);
-                }
-            }
-        }
-    }
-
-    private static int CountNames(Inode root)
-    {
-        int count = 0;
-        Stack<Inode> directories = new([root]);
-        while (directories.TryPop(out Inode? directory))
-        {
-            DirectoryEntries children = directory.Children ?? DirectoryEntries.Empty;
-            count += children.Count;
-            foreach (Inode child in children.Inodes)
-            {
-                if (child.Kind == FileKind.Directory)
-                {
-                    directories.Push(child);
-                }
-            }
-        }
-
-        return count;
-    }
-
-    private int Add(Inode inode, int parent)
-    {
-        Check(inode);
-        _xattrs.Count(inode);
-        _nodes.Add(new Node { Inode = inode, Parent = parent });
-        return _nodes.Count - 1;
-    }
-
-    private static void Check(Inode inode)
-    {
-        if (inode.Mode > 0xFFF || inode.MtimeNanoseconds > 999_999_999 || inode.Size < 0)
-        {
-            throw new ArgumentException($"mode {inode.Mode:X}, {inode.MtimeNanoseconds} ns or size {inode.Size} is out of range", nameof(inode));
-        }
-
-        if (inode.Size > ErofsFormat.MaxFileSize)
-        {
-            throw ErofsFormat.Unsupported($"a file has {inode.Size} bytes, more than {ErofsFormat.MaxFileSize}");
-        }
-
-        if (inode.Kind == FileKind.Symlink
-            && (inode.LinkTarget.Length is 0 or > ErofsFormat.MaxSymlinkLength || inode.LinkTarget.Raw.AsSpan().ContainsAnyExceptInRange('\u0001', '\u00FF')))
-        {
-            throw ErofsFormat.Unsupported($"a symlink's target has {inode.LinkTarget.Length} bytes or a zero among them; 1 to {ErofsFormat.MaxSymlinkLength} are possible");
-        }
-
-        if (inode.DeviceMajor > 0xFFF || inode.DeviceMinor > 0xFFFFF)
-        {
-            throw ErofsFormat.Unsupported($"device number {inode.DeviceMajor},{inode.DeviceMinor} is beyond Linux's 12 and 20 bits");
-        }
-    }
-
-    /// <summary>The most frequent mtime, the earliest of several: inodes that have it can do without one of their own.</summary>
-    private void ChooseEpoch()
-    {
-        Dictionary<(long Seconds, uint Nanoseconds), int> counts = [];
-        foreach (ref readonly Node node in CollectionsMarshal.AsSpan(_nodes))
-        {
-            CollectionsMarshal.GetValueRefOrAddDefault(counts, (node.Inode.MtimeSeconds, node.Inode.MtimeNanoseconds), out _)++;
-        }
-
-        int most = 0;
-        foreach (((long Seconds, uint Nanoseconds) mtime, int count) in counts)
-        {
-            if (count > most || (count == most && mtime.CompareTo((_epochSeconds, _epochNanoseconds)) < 0))
-            {
-                most = count;
-                (_epochSeconds, _epochNanoseconds) = mtime;
-            }
-        }
-    }
-
-    private Extents LayOut()
-    {
-        long position = ErofsFormat.FirstNid << ErofsFormat.SlotBits;
-        long blocks = 0;
-        Span<Node> nodes = CollectionsMarshal.AsSpan(_nodes);
-        foreach (ref Node node in nodes)
-        {
-            Inode inode = node.Inode;
-            bool hasContent = inode is { Kind: FileKind.Regular, Size: > 0 };
-            node.Size = inode.Kind switch
-            {
-                FileKind.Regular => inode.Size,
-                FileKind.Directory => new ErofsDirectory(inode.Children ?? DirectoryEntries.Empty).Measure(),
-                FileKind.Symlink => inode.LinkTarget.Length,
-                _ => 0,
-            };
-            node.IsCompact = inode.MtimeSeconds == _epochSeconds && inode.MtimeNanoseconds == _epochNanoseconds && inode.Uid <= ushort.MaxValue
-                && inode.Gid <= ushort.MaxValue && node.Links <= ushort.MaxValue && node.Size <= uint.MaxValue;
-            node.XattrSize = _xattrs.Measure(inode, hasContent);
-            int extent = node.HeaderSize + node.XattrSize;
-            if (hasContent)
-            {
-                node.Layout = ErofsFormat.LayoutChunked;
-                extent += ErofsFormat.ChunkArraySize;
-            }
-            else if (inode.Kind is FileKind.Directory or FileKind.Symlink)
-            {
-                int tail = (int)(((node.Size - 1) & (ErofsFormat.BlockSize - 1)) + 1);
-                node.Layout = extent + tail <= ErofsFormat.BlockSize ? ErofsFormat.LayoutInline : ErofsFormat.LayoutPlain;
-                node.FirstBlock = blocks;
-                blocks += (node.Size - 1) >> ErofsFormat.BlockBits;
-                if (node.Layout == ErofsFormat.LayoutInline)
-                {
-                    extent += tail;
-
-                    // The kernel wants the tail in one block, and for symlinks in the inode's own (fs/erofs/inode.c, erofs_fill_symlink).
-                    if (position >> ErofsFormat.BlockBits != (position + extent - 1) >> ErofsFormat.BlockBits)
-                    {
-                        position = ErofsFormat.AlignToBlock(position);
-                    }
-                }
-                else
-                {
-                    blocks++;
-                }
-            }
-
-            node.Nid = (uint)(position >> ErofsFormat.SlotBits);
-            position = (position + extent + ErofsFormat.SlotSize - 1) & ~(long)(ErofsFormat.SlotSize - 1);
-            if (position > Array.MaxLength)
-            {
-                break;
-            }
-        }
-
-        _xattrs.AreaOffset = (int)(position & (ErofsFormat.BlockSize - 1));
-        long data = ErofsFormat.AlignToBlock(position + _xattrs.SharedAreaSize);
-        long end = data + (blocks << ErofsFormat.BlockBits);
-        return end <= Array.MaxLength ? new Extents(position, data, end) : throw ErofsFormat.Unsupported($"{_nodes.Count} inodes need more than 2 GiB of metadata");
-    }
-
-    private byte[] WriteImage(Extents extents)
-    {
-        byte[] image = new byte[extents.End];
+        ErofsExtents extents = _nodes.Extents;
+        Span<byte> image = memory.Span;
         List<DirentTarget> targets = [];
-        Span<Node> nodes = CollectionsMarshal.AsSpan(_nodes);
+        Span<ErofsNode> nodes = _nodes.Nodes;
         for (int i = 0; i < nodes.Length; i++)
         {
-            ref Node node = ref nodes[i];
-            Span<byte> inode = image.AsSpan((int)(node.Nid << ErofsFormat.SlotBits));
+            ref ErofsNode node = ref nodes[i];
+            if (i % RelaxEvery == RelaxEvery - 1)
+            {
+                SpooledMemory.Relax(memory);
+            }
+
+            Span<byte> inode = image[(int)(node.Nid << ErofsFormat.SlotBits)..];
             WriteInode(ref node, i, inode, extents);
             if (node.XattrSize > 0)
             {
-                _xattrs.Write(node.Inode, node.Layout == ErofsFormat.LayoutChunked, inode.Slice(node.HeaderSize, node.XattrSize));
+                _nodes.Xattrs.Write(node.Inode, node.Layout == ErofsFormat.LayoutChunked, inode.Slice(node.HeaderSize, node.XattrSize));
             }
 
             int tailOffset = node.HeaderSize + node.XattrSize;
@@ -252,7 +88,7 @@ public sealed class ErofsWriter
             }
             else if (node.Inode.Kind == FileKind.Symlink)
             {
-                Span<byte> target = node.Layout == ErofsFormat.LayoutInline ? inode[tailOffset..] : image.AsSpan((int)extents.BlockOffset(node.FirstBlock));
+                Span<byte> target = node.Layout == ErofsFormat.LayoutInline ? inode[tailOffset..] : image[(int)extents.BlockOffset(node.FirstBlock)..];
                 Encoding.Latin1.GetBytes(node.Inode.LinkTarget.Raw, target);
             }
             else if (node.Inode.Kind == FileKind.Directory)
@@ -261,7 +97,7 @@ public sealed class ErofsWriter
                 CollectionsMarshal.SetCount(targets, children.Count);
                 for (int name = 0; name < children.Count; name++)
                 {
-                    ref Node child = ref nodes[_targets[node.FirstName + name]];
+                    ref ErofsNode child = ref nodes[_nodes.Targets[node.FirstName + name]];
                     targets[name] = new DirentTarget(child.Nid, child.Inode.Kind);
                 }
 
@@ -269,12 +105,11 @@ public sealed class ErofsWriter
             }
         }
 
-        _xattrs.WriteShared(image.AsSpan((int)extents.Shared, _xattrs.SharedAreaSize));
-        WriteSuper(image, extents);
-        return image;
+        _nodes.Xattrs.WriteShared(image.Slice((int)extents.Shared, _nodes.Xattrs.SharedAreaSize));
+        WriteSuper(memory, extents);
     }
 
-    private static void WriteDirectory(ref Node node, uint parent, DirectoryEntries children, ReadOnlySpan<DirentTarget> targets, byte[] image, Extents extents)
+    private static void WriteDirectory(ref ErofsNode node, uint parent, DirectoryEntries children, ReadOnlySpan<DirentTarget> targets, Span<byte> image, ErofsExtents extents)
     {
         ErofsDirectory directory = new(children);
         long wholeBlocks = node.Layout == ErofsFormat.LayoutInline ? (node.Size - 1) >> ErofsFormat.BlockBits : long.MaxValue;
@@ -287,11 +122,11 @@ public sealed class ErofsWriter
                 position = (node.Nid << ErofsFormat.SlotBits) + node.HeaderSize + node.XattrSize;
             }
 
-            next = directory.WriteBlock(next, image.AsSpan((int)position), targets, node.Nid, parent);
+            next = directory.WriteBlock(next, image[(int)position..], targets, node.Nid, parent);
         }
     }
 
-    private void WriteInode(ref Node node, int index, Span<byte> destination, Extents extents)
+    private static void WriteInode(ref ErofsNode node, int index, Span<byte> destination, ErofsExtents extents)
     {
         Inode inode = node.Inode;
         uint union = inode.Kind switch
@@ -328,18 +163,18 @@ public sealed class ErofsWriter
         BinaryPrimitives.WriteUInt32LittleEndian(destination[44..], node.Links);
     }
 
-    private void WriteSuper(byte[] image, Extents extents)
+    private void WriteSuper(Memory<byte> image, ErofsExtents extents)
     {
-        Span<byte> super = image.AsSpan(ErofsFormat.SuperOffset, ErofsFormat.SuperSize);
+        Span<byte> super = image.Span.Slice(ErofsFormat.SuperOffset, ErofsFormat.SuperSize);
         BinaryPrimitives.WriteUInt32LittleEndian(super, ErofsFormat.SuperMagic);
         BinaryPrimitives.WriteUInt32LittleEndian(super[8..], ErofsFormat.CompatibleFeatures);
         super[12] = ErofsFormat.BlockBits;
-        BinaryPrimitives.WriteUInt16LittleEndian(super[14..], (ushort)_nodes[0].Nid);
-        BinaryPrimitives.WriteUInt64LittleEndian(super[16..], (ulong)_nodes.Count);
-        BinaryPrimitives.WriteInt64LittleEndian(super[24..], _epochSeconds);
-        BinaryPrimitives.WriteUInt32LittleEndian(super[32..], _epochNanoseconds);
+        BinaryPrimitives.WriteUInt16LittleEndian(super[14..], (ushort)_nodes.Nodes[0].Nid);
+        BinaryPrimitives.WriteUInt64LittleEndian(super[16..], (ulong)_nodes.Nodes.Length);
+        BinaryPrimitives.WriteInt64LittleEndian(super[24..], _nodes.Epoch.Seconds);
+        BinaryPrimitives.WriteUInt32LittleEndian(super[32..], _nodes.Epoch.Nanoseconds);
         BinaryPrimitives.WriteUInt32LittleEndian(super[36..], (uint)(extents.End >> ErofsFormat.BlockBits));
-        if (_xattrs.SharedAreaSize > 0)
+        if (_nodes.Xattrs.SharedAreaSize > 0)
         {
             BinaryPrimitives.WriteUInt32LittleEndian(super[44..], (uint)(extents.Shared >> ErofsFormat.BlockBits));
         }
@@ -347,13 +182,13 @@ public sealed class ErofsWriter
         BinaryPrimitives.WriteUInt32LittleEndian(super[80..], ErofsFormat.IncompatibleFeatures);
 
         // A copied-up file keeps its inode number over a remount only if the lower file system has a uuid (fs/overlayfs/util.c, ovl_can_decode_fh).
-        Span<byte> digest = stackalloc byte[SHA256.HashSizeInBytes];
-        SHA256.HashData(image, digest);
+        Span<byte> digest = stackalloc byte[Digest.Size];
+        SpooledMemory.Hash(image).CopyTo(digest);
         Span<byte> uuid = super.Slice(48, 16);
         digest[..16].CopyTo(uuid);
         uuid[6] = (byte)((uuid[6] & 0x0F) | 0x80);
         uuid[8] = (byte)((uuid[8] & 0x3F) | 0x80);
-        BinaryPrimitives.WriteUInt32LittleEndian(super[4..], Checksum(image));
+        BinaryPrimitives.WriteUInt32LittleEndian(super[4..], Checksum(image.Span));
     }
 
     /// <summary>crc32c of the first block from the super block on, its checksum field taken as zero, not inverted at the end.</summary>
@@ -369,32 +204,5 @@ public sealed class ErofsWriter
         }
 
         return crc;
-    }
-
-    /// <summary>Byte offsets: inodes before <see cref="Shared"/>, shared xattrs before <see cref="Data"/>, whole blocks of data before <see cref="End"/>.</summary>
-    private readonly record struct Extents(long Shared, long Data, long End)
-    {
-        public long BlockOffset(long block) => Data + (block << ErofsFormat.BlockBits);
-    }
-
-    private struct Node
-    {
-        public Inode Inode;
-        public int Parent;
-        public int FirstName;
-        public int XattrSize;
-        public int Layout;
-        public uint Links;
-        public uint Nid;
-        public long Size;
-
-        /// <summary>Counted from the beginning of the data blocks.</summary>
-        public long FirstBlock;
-        public bool IsCompact;
-
-        public readonly int HeaderSize => IsCompact ? ErofsFormat.CompactSize : ErofsFormat.ExtendedSize;
-
-        /// <summary>Whether any data are outside the inode.</summary>
-        public readonly bool HasBlocks => Layout == ErofsFormat.LayoutPlain || Size > ErofsFormat.BlockSize;
     }
 }

@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Text;
+using Starlight.Domain.SharedKernel;
 using Starlight.Domain.Trees;
 
 namespace Starlight.Infrastructure.Erofs;
@@ -190,12 +191,6 @@ internal sealed class ErofsXattrTable
 
         public bool Equals(Xattr x, Xattr y) => x.Name == y.Name && x.Value.Span.SequenceEqual(y.Value.Span);
 
-        public int GetHashCode(Xattr obj)
-        {
-            HashCode hash = default;
-            hash.Add(obj.Name);
-            hash.AddBytes(obj.Value.Span);
-            return hash.ToHashCode();
-        }
+        public int GetHashCode(Xattr obj) => (obj.Name.GetHashCode() * 31) + SeededHash.Of(obj.Value.Span);
     }
 }

@@ -1,8 +1,8 @@
-using System.Buffers.Binary;
-using System.Runtime.InteropServices;
+using System.Numerics;
 using Starlight.Domain.Bundles;
 using Starlight.Domain.Content;
 using Starlight.Domain.Trees;
+using Starlight.Infrastructure.Native;
 
 namespace Starlight.Infrastructure.Erofs;
 
@@ -14,13 +14,15 @@ public sealed class FilesystemImage
 {
     private readonly ErofsImage _image;
     private readonly Lazy<Digest> _digest;
-    private readonly Lazy<(IReadOnlyList<ContentRef> Contents, IReadOnlyList<ContentName> Names)> _contents;
+    private readonly Lazy<IReadOnlyList<ContentRef>> _contents;
+    private readonly Lazy<(IReadOnlyList<ContentRef> Contents, IReadOnlyList<ContentName> Names)> _named;
 
     internal FilesystemImage(ErofsImage image)
     {
         _image = image;
-        _digest = new Lazy<Digest>(() => Digest.Of(image.Bytes.Span));
-        _contents = new Lazy<(IReadOnlyList<ContentRef>, IReadOnlyList<ContentName>)>(ReadContents);
+        _digest = new Lazy<Digest>(() => SpooledMemory.Hash(image.Bytes));
+        _contents = new Lazy<IReadOnlyList<ContentRef>>(() => ReadContents(names: null));
+        _named = new Lazy<(IReadOnlyList<ContentRef>, IReadOnlyList<ContentName>)>(ReadNames);
     }
 
     public ReadOnlyMemory<byte> Bytes => _image.Bytes;
@@ -29,21 +31,28 @@ public sealed class FilesystemImage
     public Digest Digest => _digest.Value;
 
     /// <summary>Every distinct non-empty content: depth first, names in byte order, each at its first occurrence.</summary>
-    public IReadOnlyList<ContentRef> Contents => _contents.Value.Contents;
+    public IReadOnlyList<ContentRef> Contents => _named.IsValueCreated ? _named.Value.Contents : _contents.Value;
 
     /// <summary>The first name of each content, parallel to <see cref="Contents"/>.</summary>
-    public IReadOnlyList<ContentName> Names => _contents.Value.Names;
+    public IReadOnlyList<ContentName> Names => _named.Value.Names;
 
     /// <summary>The whole tree, as it was written.</summary>
     public FileTree ReadTree() => new ErofsTreeReader(_image).Read();
 
-    private (IReadOnlyList<ContentRef> Contents, IReadOnlyList<ContentName> Names) ReadContents()
+    private (IReadOnlyList<ContentRef> Contents, IReadOnlyList<ContentName> Names) ReadNames()
     {
-        // An inode with content takes more bytes than this, whatever the image claims.
-        int expected = (int)Math.Min(_image.InodeCount, (ulong)_image.Bytes.Length / (ErofsFormat.CompactSize + ErofsXattrTable.OverlaySize));
-        List<ContentRef> contents = new(expected);
-        List<ContentName> names = new(expected);
-        Dictionary<Digest, long> sizes = new(expected);
+        List<ContentName> names = new(MaxContents);
+        IReadOnlyList<ContentRef> contents = ReadContents(names);
+        names.TrimExcess();
+        return (contents, names.AsReadOnly());
+    }
+
+    /// <summary>An inode with content takes more bytes than this, whatever the image claims.</summary>
+    private int MaxContents => (int)Math.Min(_image.InodeCount, (ulong)_image.Bytes.Length / (ErofsFormat.CompactSize + ErofsXattrTable.OverlaySize));
+
+    private IReadOnlyList<ContentRef> ReadContents(List<ContentName>? names)
+    {
+        DistinctContents contents = new(MaxContents);
         ErofsVisits visits = new(_image);
         Stack<(ErofsNameCursor Directory, PathHash Path)> parents = new();
         ErofsInode root = visits.ReadRoot();
@@ -56,9 +65,7 @@ public sealed class FilesystemImage
                 if (!parents.TryPop(out (ErofsNameCursor Directory, PathHash Path) parent))
                 {
                     visits.CheckComplete();
-                    contents.TrimExcess();
-                    names.TrimExcess();
-                    return (contents.AsReadOnly(), names.AsReadOnly());
+                    return contents.ToList();
                 }
 
                 (directory, path) = parent;
@@ -74,24 +81,64 @@ public sealed class FilesystemImage
             {
                 ErofsVisits.CheckDepth(parents.Count + 1);
                 parents.Push((directory, path));
-                path = path.Append(name);
+                path = names is null ? path : path.Append(name);
                 directory = new ErofsNameCursor(_image, inode, directory.Directory.Nid);
             }
-            else if (inode is { Kind: FileKind.Regular, Size: > 0 })
+            else if (inode is { Kind: FileKind.Regular, Size: > 0 } && contents.Add(_image.ReadContent(inode), inode.Size))
             {
-                Digest content = _image.ReadContent(inode);
-                ref long size = ref CollectionsMarshal.GetValueRefOrAddDefault(sizes, content, out bool exists);
-                if (!exists)
-                {
-                    size = inode.Size;
-                    contents.Add(new ContentRef(content, inode.Size));
-                    names.Add(path.File(name));
-                }
-                else if (size != inode.Size)
-                {
-                    throw ErofsFormat.Malformed($"content {content} has two sizes");
-                }
+                names?.Add(path.File(name));
             }
         }
+    }
+}
+
+/// <summary>Contents in the order of their first occurrence: 45 to 51 bytes each.</summary>
+internal sealed class DistinctContents
+{
+    private readonly List<ContentRef> _contents;
+
+    /// <summary>Open addressing with linear probing: position of a content plus one, 0 is free.</summary>
+    private readonly int[] _slots;
+
+    private readonly int _expected;
+
+    /// <param name="expected">How many inodes with content an image of this length can have; one with more is malformed.</param>
+    public DistinctContents(int expected)
+    {
+        _expected = expected;
+        _contents = new List<ContentRef>(expected);
+        _slots = new int[(int)BitOperations.RoundUpToPowerOf2((uint)expected + (uint)(expected / 3) + 4)];
+    }
+
+    /// <summary>False if it is there already.</summary>
+    public bool Add(Digest digest, long size)
+    {
+        int mask = _slots.Length - 1;
+        for (int slot = digest.GetHashCode() & mask; ; slot = (slot + 1) & mask)
+        {
+            int position = _slots[slot] - 1;
+            if (position < 0)
+            {
+                if (_contents.Count == _expected)
+                {
+                    throw ErofsFormat.Malformed($"more than {_expected} files have names");
+                }
+
+                _contents.Add(new ContentRef(digest, size));
+                _slots[slot] = _contents.Count;
+                return true;
+            }
+
+            if (_contents[position].Digest == digest)
+            {
+                return _contents[position].Size == size ? false : throw ErofsFormat.Malformed($"content {digest} has two sizes");
+            }
+        }
+    }
+
+    public IReadOnlyList<ContentRef> ToList()
+    {
+        _contents.TrimExcess();
+        return _contents.AsReadOnly();
     }
 }

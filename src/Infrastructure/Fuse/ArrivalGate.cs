@@ -189,9 +189,10 @@ public sealed class ArrivalGate : IDisposable
         byte* buffer = (byte*)NativeMemory.AlignedAlloc(FuseAbi.RequestBufferSize, sizeof(ulong));
         try
         {
+            using FuseQueue queue = _device.CreateQueue();
             Span<byte> request = new(buffer, FuseAbi.RequestBufferSize);
             Span<byte> reply = stackalloc byte[FuseAbi.ReplyBufferSize];
-            for (int length; (length = _device.Read(request)) > 0;)
+            for (int length; (length = _device.Read(request, queue)) > 0;)
             {
                 int replyLength = _protocol.Handle(request[..length], reply);
                 if (replyLength > 0)

@@ -26,13 +26,36 @@ internal static class FuseReply
     /// </summary>
     public static int DirectoryEntry(Span<byte> reply, ulong unique, ulong nodeId, bool mayCacheName)
     {
-        Span<byte> body = Body(reply, FuseAbi.EntryOutSize);
-        Write(body, 0, nodeId);
-        Write(body, 16, mayCacheName ? CacheSeconds : 0);
-        Write(body, 24, CacheSeconds);
-        WriteDirectoryAttributes(body[40..], nodeId);
+        WriteDirectoryEntry(Body(reply, FuseAbi.EntryOutSize), nodeId, mayCacheName);
         return Header(reply, unique, error: 0, FuseAbi.EntryOutSize);
     }
+
+    /// <summary>Room for how many entries of <see cref="ListedDirectory"/> there is in the reply, if the kernel takes <paramref name="size"/> bytes.</summary>
+    public static int ListingCapacity(Span<byte> reply, uint size) => (int)Math.Min(size, (uint)(reply.Length - FuseAbi.OutHeaderSize)) / (FuseAbi.EntryOutSize + FuseAbi.DirentSize);
+
+    /// <summary>
+    /// One entry of a FUSE_READDIRPLUS reply: entry_out as for a lookup, then <c>ino u64, off u64, namelen u32, type u32, name</c> padded to eight bytes.
+    /// </summary>
+    /// <param name="reply">The whole reply.</param>
+    /// <param name="index">Which entry of the reply.</param>
+    /// <param name="nodeId">Of the directory.</param>
+    /// <param name="next">Where a later request goes on.</param>
+    /// <param name="name">At most eight bytes.</param>
+    public static void ListedDirectory(Span<byte> reply, int index, ulong nodeId, ulong next, ReadOnlySpan<byte> name)
+    {
+        Span<byte> entry = reply.Slice(FuseAbi.OutHeaderSize + (index * (FuseAbi.EntryOutSize + FuseAbi.DirentSize)), FuseAbi.EntryOutSize + FuseAbi.DirentSize);
+        entry.Clear();
+        WriteDirectoryEntry(entry, nodeId, mayCacheName: true);
+        Span<byte> dirent = entry[FuseAbi.EntryOutSize..];
+        Write(dirent, 0, nodeId);
+        Write(dirent, 8, next);
+        Write(dirent, 16, (uint)name.Length);
+        Write(dirent, 20, FuseAbi.DirentDirectory);
+        name.CopyTo(dirent[24..]);
+    }
+
+    /// <summary>So many entries of <see cref="ListedDirectory"/>; none at the end.</summary>
+    public static int Listing(Span<byte> reply, ulong unique, int count) => Header(reply, unique, error: 0, count * (FuseAbi.EntryOutSize + FuseAbi.DirentSize));
 
     /// <summary><c>attr_valid u64, attr_valid_nsec u32, dummy u32, attr</c>.</summary>
     public static int DirectoryAttributes(Span<byte> reply, ulong unique, ulong nodeId)
@@ -116,6 +139,14 @@ internal static class FuseReply
         Write(reply, 4, error);
         Write(reply, 8, unique);
         return length;
+    }
+
+    private static void WriteDirectoryEntry(Span<byte> body, ulong nodeId, bool mayCacheName)
+    {
+        Write(body, 0, nodeId);
+        Write(body, 16, mayCacheName ? CacheSeconds : 0);
+        Write(body, 24, CacheSeconds);
+        WriteDirectoryAttributes(body[40..], nodeId);
     }
 
     /// <summary><c>ino, size, blocks, atime, mtime, ctime u64; 3 × nsec, mode, nlink, uid, gid, rdev, blksize, flags u32</c>.</summary>

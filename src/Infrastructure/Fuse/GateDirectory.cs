@@ -53,5 +53,24 @@ public sealed class GateDirectory : IDisposable
     /// <summary>Called after each answer, on the thread that gave it.</summary>
     internal Action<GateLookup>? OnLookup { get; }
 
+    /// <summary>
+    /// Has the kernel learn all fan-out directories in a few requests: otherwise it asks for each when the first content in it is opened, which for a start-up of some hundred files is nearly as
+    /// many questions again. To be called when the directory is new. Does its best.
+    /// </summary>
+    public void Fill()
+    {
+        try
+        {
+            foreach (string _ in Directory.EnumerateDirectories(Path))
+            {
+                // the kernel has seen it
+            }
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // the gate is going away; whoever opens something is told
+        }
+    }
+
     public void Dispose() => _gate.Remove(this);
 }

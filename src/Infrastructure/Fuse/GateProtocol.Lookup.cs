@@ -103,8 +103,7 @@ internal sealed partial class GateProtocol
                 return FuseReply.DirectoryEntry(reply, request.Unique, GateNode.DirectoryId(directory.Number), mayCacheName: false);
 
             case GateNodeKind.Directory when ObjectPath.TryParseFanout(name, out byte fanout) && _byNumber.ContainsKey(parent.Directory):
-                ulong nodeId = GateNode.FanoutId(parent.Directory, Interlocked.Increment(ref _incarnation), fanout);
-                return FuseReply.DirectoryEntry(reply, request.Unique, nodeId, mayCacheName: true);
+                return FuseReply.DirectoryEntry(reply, request.Unique, NewIncarnation(parent.Directory, fanout), mayCacheName: true);
 
             case GateNodeKind.Fanout when ObjectPath.TryParse(parent.Fanout, name, out Digest content):
                 return LookupContent(request, parent, content, reply);
@@ -116,6 +115,30 @@ internal sealed partial class GateProtocol
                 return FuseReply.Error(reply, request.Unique, Errno.ENOENT);
         }
     }
+
+    /// <summary>
+    /// <c>fh u64, offset u64, size u32, …</c>: a container's directory lists all its fan-out directories, and the kernel remembers them as if each had been looked up. Nothing else lists anything.
+    /// </summary>
+    private int List(in FuseRequest request, Span<byte> reply)
+    {
+        GateNode node = GateNode.Of(request.NodeId);
+        int count = 0;
+        if (node.Kind == GateNodeKind.Directory && _byNumber.ContainsKey(node.Directory) && request.UInt64At(8) is <= ObjectPath.FanoutCount and ulong first)
+        {
+            count = Math.Min(FuseReply.ListingCapacity(reply, request.UInt32At(16)), ObjectPath.FanoutCount - (int)first);
+            Span<byte> name = stackalloc byte[ObjectPath.FanoutDigits];
+            for (int i = 0; i < count; i++)
+            {
+                byte fanout = (byte)((int)first + i);
+                Convert.TryToHexStringLower([fanout], name, out _);
+                FuseReply.ListedDirectory(reply, i, NewIncarnation(node.Directory, fanout), first + (ulong)i + 1, name);
+            }
+        }
+
+        return FuseReply.Listing(reply, request.Unique, count);
+    }
+
+    private ulong NewIncarnation(uint directory, byte fanout) => GateNode.FanoutId(directory, Interlocked.Increment(ref _incarnation), fanout);
 
     private int LookupContent(in FuseRequest request, GateNode parent, Digest content, Span<byte> reply)
     {

@@ -92,7 +92,9 @@ internal sealed partial class GateProtocol(
                     : FuseReply.Error(reply, request.Unique, Errno.ENOENT);
             case FuseOpcode.FUSE_OPENDIR:
                 return FuseReply.Opened(reply, request.Unique);
-            case FuseOpcode.FUSE_READDIR: // no entries: names are answered when asked for, not listed
+            case FuseOpcode.FUSE_READDIRPLUS:
+                return List(request, reply);
+            case FuseOpcode.FUSE_READDIR: // a kernel without FUSE_DO_READDIRPLUS: no entries, names are answered when asked for
             case FuseOpcode.FUSE_RELEASEDIR:
             case FuseOpcode.FUSE_ACCESS:
             case FuseOpcode.FUSE_RELEASE:
@@ -125,7 +127,7 @@ internal sealed partial class GateProtocol(
 
         uint offered = request.UInt32At(12);
         uint offered2 = (offered & FuseAbi.FUSE_INIT_EXT) != 0 ? request.UInt32At(16) : 0;
-        uint flags = offered & (FuseAbi.FUSE_PARALLEL_DIROPS | FuseAbi.FUSE_INIT_EXT);
+        uint flags = offered & (FuseAbi.FUSE_PARALLEL_DIROPS | FuseAbi.FUSE_DO_READDIRPLUS | FuseAbi.FUSE_INIT_EXT);
         uint flags2 = offered2 & FuseAbi.FUSE_HAS_RESEND_FLAGS2;
         uint agreed = Math.Min(minor, FuseAbi.MinorVersion);
         _initialised.TrySetResult(agreed);

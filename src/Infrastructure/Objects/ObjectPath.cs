@@ -21,6 +21,9 @@ internal struct ObjectPath
     /// <summary>Digits of the fan-out directory's name.</summary>
     public const int FanoutDigits = 2;
 
+    /// <summary>Directories of a store: one per first byte of a digest.</summary>
+    public const int FanoutCount = 256;
+
     /// <summary>Digits of the file's name.</summary>
     public const int NameDigits = Digest.HexLength - FanoutDigits;
 

@@ -35,7 +35,7 @@ public sealed partial class ObjectStore : IDisposable
         Directory.CreateDirectory(Path.GetDirectoryName(Root) ?? Root);
         CreateDirectory(Root, parent: -1, Root);
         _directory = OpenDirectory(Root);
-        for (int fanout = 0; fanout < 256; fanout++)
+        for (int fanout = 0; fanout < ObjectPath.FanoutCount; fanout++)
         {
             CreateDirectory(Root, Fd, fanout.ToString("x2"));
         }
@@ -126,7 +126,7 @@ public sealed partial class ObjectStore : IDisposable
     /// <summary>All contents here, in no order. What is added or removed meanwhile may or may not be seen.</summary>
     public IEnumerable<Digest> Enumerate()
     {
-        for (int fanout = 0; fanout < 256; fanout++)
+        for (int fanout = 0; fanout < ObjectPath.FanoutCount; fanout++)
         {
             foreach (Digest digest in EnumerateFanout((byte)fanout))
             {

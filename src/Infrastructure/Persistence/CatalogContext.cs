@@ -11,6 +11,10 @@ internal sealed class CatalogContext(DbContextOptions<CatalogContext> options) :
 
     public DbSet<ImageRow> Images => Set<ImageRow>();
 
+    public DbSet<LayerPartRow> LayerParts => Set<LayerPartRow>();
+
+    public DbSet<ImagePartRow> ImageParts => Set<ImagePartRow>();
+
     public DbSet<ImageLayerRow> ImageLayers => Set<ImageLayerRow>();
 
     public DbSet<ImageOriginRow> Origins => Set<ImageOriginRow>();
@@ -42,6 +46,7 @@ internal sealed class CatalogContext(DbContextOptions<CatalogContext> options) :
         ScanJobRow.Configure(modelBuilder);
         TraceRow.Configure(modelBuilder);
         LearnedOrderRow.Configure(modelBuilder);
+        Parts.Configure(modelBuilder);
         modelBuilder.Entity<LayerRow>(row =>
         {
             row.ToTable("layers").HasKey(r => r.Digest);
@@ -63,7 +68,6 @@ internal sealed class CatalogContext(DbContextOptions<CatalogContext> options) :
             row.Property(r => r.Manifest).HasColumnName("manifest");
             row.Property(r => r.Config).HasColumnName("config");
             row.Property(r => r.FilesystemDigest).HasColumnName("filesystem_digest");
-            row.Property(r => r.Filesystem).HasColumnName("filesystem");
             row.Property(r => r.Unit).HasColumnName("unit");
             row.Property(r => r.Order).HasColumnName("content_order");
             row.Property(r => r.HotCount).HasColumnName("hot_count");

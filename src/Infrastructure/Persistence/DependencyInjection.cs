@@ -3,6 +3,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Starlight.Application.Abstractions.Catalog;
 using Starlight.Application.Abstractions.Scanning;
+using Starlight.Infrastructure.Native;
 
 namespace Starlight.Infrastructure.Persistence;
 
@@ -15,6 +16,7 @@ public static class DependencyInjection
         CatalogDatabase database = CatalogDatabase.Parse(connectionString);
         services.TryAddSingleton(TimeProvider.System);
         services.AddSingleton(database);
+        services.TryAddSingleton(new Spool(Directory: null));
         services.AddPooledDbContextFactory<CatalogContext>(database.Configure);
         services.AddSingleton<CatalogAccess>();
         services.AddSingleton<ICatalogKeeping, CatalogKeeping>();

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Data.Common;
 using System.Runtime.InteropServices;
 using Microsoft.EntityFrameworkCore;
@@ -6,10 +7,12 @@ using Starlight.Application.Abstractions.Catalog;
 using Starlight.Domain.Catalog;
 using Starlight.Domain.Content;
 using Starlight.Domain.Images;
+using Starlight.Domain.SharedKernel;
+using Starlight.Infrastructure.Native;
 
 namespace Starlight.Infrastructure.Persistence;
 
-internal sealed class ImageCatalog(CatalogAccess access, TimeProvider time) : IImageCatalog
+internal sealed class ImageCatalog(CatalogAccess access, Spool spool, TimeProvider time) : IImageCatalog
 {
     /// <summary>Two proxies that learn the same layer at the same moment collide at most once per row set; more attempts mean another fault.</summary>
     private const int Attempts = 4;
@@ -17,6 +20,9 @@ internal sealed class ImageCatalog(CatalogAccess access, TimeProvider time) : II
     public Task<IndexedImage?> FindImageAsync(Digest manifest, CancellationToken cancellationToken) => access.RunAsync(
         async context =>
         {
+            // First, so that asking for an image that is not there makes every query ready (CatalogStartup). A later one is on the shelf under its own name.
+            LearnedOrderRow? learned = await context.LearnedOrders.AsNoTracking().FirstOrDefaultAsync(o => o.Image == manifest, cancellationToken);
+
             // In two queries: joined, the megabytes of the image would come once for each layer. Neither ever changes.
             ImageRow? row = await context.Images.AsNoTracking().Include(i => i.Layers).AsSplitQuery().FirstOrDefaultAsync(i => i.Digest == manifest, cancellationToken);
             if (row is null)
@@ -24,8 +30,8 @@ internal sealed class ImageCatalog(CatalogAccess access, TimeProvider time) : II
                 return null;
             }
 
-            LearnedOrderRow? learned = await context.LearnedOrders.AsNoTracking().FirstOrDefaultAsync(o => o.Image == manifest, cancellationToken);
-            return FromRow(row, learned);
+            byte[] unit = row.Unit.Length > 0 ? row.Unit : await Parts.ReadAllAsync(context.ImageParts, manifest, ImagePartRow.Unit, cancellationToken);
+            return FromRow(row, unit, learned);
         },
         cancellationToken);
 
@@ -33,12 +39,40 @@ internal sealed class ImageCatalog(CatalogAccess access, TimeProvider time) : II
         async context =>
         {
             LayerRow? row = await context.Layers.AsNoTracking().FirstOrDefaultAsync(l => l.Digest == blob, cancellationToken);
-            return row is null ? null : new IndexedLayer(row.Digest, row.DiffId, row.Size, row.UncompressedSize, row.IsEStargz, Packed.Unpack(row.Index))
+            return row is null ? null : new IndexedLayer(row.Digest, row.DiffId, row.Size, row.UncompressedSize, row.IsEStargz, row.Index.Length == 0 ? default(ReadOnlyMemory<byte>) : Packed.Unpack(row.Index))
             {
-                Members = row.Members is null ? default(ReadOnlyMemory<byte>) : Packed.Unpack(row.Members),
+                Members = row.Members is null or [] ? default(ReadOnlyMemory<byte>) : Packed.Unpack(row.Members),
             };
         },
         cancellationToken);
+
+    public async Task<LayerIndex> OpenIndexAsync(IndexedLayer layer, CancellationToken cancellationToken) => !layer.IsLarge
+        ? new LayerIndex(layer.Index, layer.Members)
+        : await access.RunAsync(
+            async context =>
+            {
+                var row = await context.Layers.Where(l => l.Digest == layer.Digest).Select(l => new { l.Members }).FirstOrDefaultAsync(cancellationToken) ?? throw Collected(layer);
+                IMemoryOwner<byte> entries = await Packed.UnpackAsync(Parts.ReadAsync(context.LayerParts, layer.Digest, LayerPartRow.Entries), spool, cancellationToken);
+                try
+                {
+                    switch (row.Members)
+                    {
+                        case null:
+                            return new LayerIndex(entries.Memory, default, entries);
+                        case { Length: > 0 } packed:
+                            return new LayerIndex(entries.Memory, Packed.Unpack(packed), entries);
+                        default:
+                            IMemoryOwner<byte> members = await Packed.UnpackAsync(Parts.ReadAsync(context.LayerParts, layer.Digest, LayerPartRow.Members), spool, cancellationToken);
+                            return new LayerIndex(entries.Memory, members.Memory, entries, members);
+                    }
+                }
+                catch
+                {
+                    entries.Dispose();
+                    throw;
+                }
+            },
+            cancellationToken);
 
     public Task<IReadOnlyList<ImageOrigin>> FindOriginsAsync(Digest manifest, CancellationToken cancellationToken) => access.RunAsync<IReadOnlyList<ImageOrigin>>(
         async context => await context.Origins.AsNoTracking()
@@ -54,17 +88,28 @@ internal sealed class ImageCatalog(CatalogAccess access, TimeProvider time) : II
             .Select(o => o.Layer).Distinct().ToListAsync(cancellationToken)).ToHashSet(),
         cancellationToken);
 
-    public Task RecordLayerAsync(IndexedLayer layer, ImageOrigin origin, CancellationToken cancellationToken) => WriteAsync(
-        async context =>
-        {
-            if (!await context.Layers.AnyAsync(l => l.Digest == layer.Digest, cancellationToken))
+    public async Task<IndexedLayer> RecordLayerAsync(IndexedLayer layer, IReadOnlyList<ReadOnlyMemory<byte>> index, ImageOrigin origin, CancellationToken cancellationToken)
+    {
+        bool isLarge = index.Sum(i => (long)i.Length) > Parts.MaxInline;
+        IndexedLayer recorded = isLarge ? layer with { Index = default, Members = default } : layer with { Index = Join(index) };
+        await WriteAsync(
+            async context =>
             {
-                context.Layers.Add(ToRow(layer, time.GetUtcNow()));
-            }
+                if (!await context.Layers.AnyAsync(l => l.Digest == layer.Digest, cancellationToken))
+                {
+                    context.Layers.Add(ToRow(recorded with { Members = layer.Members }, time.GetUtcNow()));
+                    if (isLarge)
+                    {
+                        await context.SaveChangesAsync(cancellationToken);
+                        await WritePartsAsync(context, layer, index, cancellationToken);
+                    }
+                }
 
-            await AddLayerOriginsAsync(context, [layer.Digest], origin.Registry, origin.Repository, cancellationToken);
-        },
-        cancellationToken);
+                await AddLayerOriginsAsync(context, [layer.Digest], origin.Registry, origin.Repository, cancellationToken);
+            },
+            cancellationToken);
+        return recorded;
+    }
 
     public Task RecordAsync(Notification notification, CancellationToken cancellationToken) =>
         WriteAsync(context => AddAsync(context, notification, cancellationToken), cancellationToken);
@@ -98,7 +143,7 @@ internal sealed class ImageCatalog(CatalogAccess access, TimeProvider time) : II
         {
             if (!await context.Layers.AnyAsync(l => l.Digest == layer.Digest, cancellationToken))
             {
-                context.Layers.Add(ToRow(layer, now));
+                context.Layers.Add(!layer.IsLarge ? ToRow(layer, now) : throw Collected(layer));
             }
         }
 
@@ -106,7 +151,12 @@ internal sealed class ImageCatalog(CatalogAccess access, TimeProvider time) : II
         {
             if (!await context.Images.AnyAsync(i => i.Digest == image.Digest, cancellationToken))
             {
-                context.Images.Add(ToRow(image.Verified(), now));
+                context.Images.Add(ToRow(image.Verified()));
+                if (image.Unit.Length > Parts.MaxInline)
+                {
+                    await context.SaveChangesAsync(cancellationToken);
+                    await Parts.WriteImageAsync(context, image.Digest, ImagePartRow.Unit, Parts.Cut(image.Unit), cancellationToken);
+                }
             }
         }
 
@@ -204,6 +254,33 @@ internal sealed class ImageCatalog(CatalogAccess access, TimeProvider time) : II
         _ => e is DbUpdateConcurrencyException,
     };
 
+    private static async Task WritePartsAsync(CatalogContext context, IndexedLayer layer, IReadOnlyList<ReadOnlyMemory<byte>> index, CancellationToken cancellationToken)
+    {
+        await Parts.WriteLayerAsync(context, layer.Digest, LayerPartRow.Entries, Packed.PackParts(index), cancellationToken);
+        if (IsInParts(layer.Members))
+        {
+            await Parts.WriteLayerAsync(context, layer.Digest, LayerPartRow.Members, Packed.PackParts([layer.Members]), cancellationToken);
+        }
+    }
+
+    private static bool IsInParts(ReadOnlyMemory<byte> members) => members.Length > Parts.MaxInline;
+
+    private static byte[] Join(IReadOnlyList<ReadOnlyMemory<byte>> pieces)
+    {
+        byte[] all = new byte[pieces.Sum(p => p.Length)];
+        int at = 0;
+        foreach (ReadOnlyMemory<byte> piece in pieces)
+        {
+            piece.CopyTo(all.AsMemory(at));
+            at += piece.Length;
+        }
+
+        return all;
+    }
+
+    private static FailureException Collected(IndexedLayer layer) =>
+        new(new Error("Layer.Collected", $"what was known of the layer {layer.Digest} has been collected meanwhile: notify the image again", ErrorKind.Unavailable));
+
     private static LayerRow ToRow(IndexedLayer layer, DateTimeOffset now) => new()
     {
         Digest = layer.Digest,
@@ -211,12 +288,12 @@ internal sealed class ImageCatalog(CatalogAccess access, TimeProvider time) : II
         Size = layer.Size,
         UncompressedSize = layer.UncompressedSize,
         IsEStargz = layer.IsEStargz,
-        Index = Packed.Pack(layer.Index.Span),
-        Members = layer.Members.IsEmpty ? null : Packed.Pack(layer.Members.Span),
+        Index = layer.IsLarge ? [] : Packed.Pack(layer.Index.Span),
+        Members = layer.Members.IsEmpty ? null : layer.IsLarge && IsInParts(layer.Members) ? [] : Packed.Pack(layer.Members.Span),
         IndexedAt = now,
     };
 
-    private static ImageRow ToRow(IndexedImage image, DateTimeOffset now) => new()
+    private static ImageRow ToRow(IndexedImage image) => new()
     {
         Digest = image.Digest,
         Platform = image.Platform.ToString(),
@@ -224,8 +301,7 @@ internal sealed class ImageCatalog(CatalogAccess access, TimeProvider time) : II
         Manifest = image.Manifest.ToArray(),
         Config = image.Config.ToArray(),
         FilesystemDigest = image.FilesystemDigest,
-        Filesystem = Packed.Pack(image.Filesystem.Span),
-        Unit = image.Unit.ToArray(),
+        Unit = image.Unit.Length > Parts.MaxInline ? [] : image.Unit.ToArray(),
         Order = Packed.Pack(MemoryMarshal.AsBytes<int>(image.Order.ToArray())),
         HotCount = image.HotCount,
         FileCount = image.FileCount,
@@ -235,7 +311,7 @@ internal sealed class ImageCatalog(CatalogAccess access, TimeProvider time) : II
         Layers = [.. image.Layers.Select((layer, position) => new ImageLayerRow { Image = image.Digest, Position = position, Layer = layer })],
     };
 
-    private static IndexedImage FromRow(ImageRow row, LearnedOrderRow? learned) => new IndexedImage
+    private static IndexedImage FromRow(ImageRow row, byte[] unit, LearnedOrderRow? learned) => new IndexedImage
     {
         Digest = row.Digest,
         Platform = Platform.Parse(row.Platform).Value,
@@ -243,8 +319,7 @@ internal sealed class ImageCatalog(CatalogAccess access, TimeProvider time) : II
         Manifest = row.Manifest,
         Config = row.Config,
         FilesystemDigest = row.FilesystemDigest,
-        Filesystem = Packed.Unpack(row.Filesystem),
-        Unit = row.Unit,
+        Unit = unit,
         Layers = [.. row.Layers.OrderBy(l => l.Position).Select(l => l.Layer)],
         Order = MemoryMarshal.Cast<byte, int>(Packed.Unpack(row.Order)).ToArray(),
         HotCount = row.HotCount,

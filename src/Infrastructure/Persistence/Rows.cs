@@ -16,10 +16,10 @@ internal sealed class LayerRow
 
     public required bool IsEStargz { get; init; }
 
-    /// <summary>Layer index, one zstd frame.</summary>
+    /// <summary>Layer index, one zstd frame; empty if it is in parts.</summary>
     public required byte[] Index { get; init; }
 
-    /// <summary>Where the blob has each content, one zstd frame; null if that is not known.</summary>
+    /// <summary>Where the blob has each content, one zstd frame; null if that is not known, empty if it is in parts.</summary>
     public required byte[]? Members { get; init; }
 
     public required DateTimeOffset IndexedAt { get; init; }
@@ -39,10 +39,7 @@ internal sealed class ImageRow
 
     public required Digest FilesystemDigest { get; init; }
 
-    /// <summary>Filesystem image, one zstd frame.</summary>
-    public required byte[] Filesystem { get; init; }
-
-    /// <summary>Compressed already by its own format.</summary>
+    /// <summary>Compressed already by its own format; empty if it is in parts.</summary>
     public required byte[] Unit { get; init; }
 
     /// <summary>Little-endian 32-bit indexes, one zstd frame.</summary>

@@ -132,5 +132,7 @@ internal static class SchemaMigrations
             "INSERT INTO layer_origins (layer, registry, repository) SELECT DISTINCT l.layer, o.registry, o.repository FROM image_layers l JOIN image_origins o ON o.image = l.image",
         ]),
         TraceSchema.Migration(6),
+        new(7, "filesystem images are in units only", ["ALTER TABLE images DROP COLUMN filesystem"]),
+        Parts.Migration(8),
     ];
 }

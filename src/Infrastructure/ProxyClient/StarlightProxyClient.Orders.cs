@@ -42,11 +42,12 @@ public sealed partial class StarlightProxyClient
         ];
     }
 
-    public async Task<IReadOnlyList<SentOrder>> GetOrderAsync(ProxyProfile proxy, ImageReference reference, Platform? platform, bool all, CancellationToken cancellationToken)
+    public async Task<IReadOnlyList<SentOrder>> GetOrderAsync(ProxyProfile proxy, ImageReference reference, Platform? platform, bool all, bool anyVersion, CancellationToken cancellationToken)
     {
         string query = "starlight/order?ref=" + Uri.EscapeDataString(reference.ToString())
             + (platform is null ? "" : "&platform=" + Uri.EscapeDataString(platform.ToString()))
-            + (all ? "&all=true" : "");
+            + (all ? "&all=true" : "")
+            + (anyVersion ? "&version=any" : "");
         using HttpResponseMessage response = await SendAsync(proxy, () => Request(proxy, HttpMethod.Get, query), AnswerTimeout, cancellationToken);
         return (await ReadAsync(proxy, response, ProxyMessagesJson.Default.OrderMessage, cancellationToken)).Images ?? throw ProxyErrors.NotAProxy(proxy, "it names no images");
     }

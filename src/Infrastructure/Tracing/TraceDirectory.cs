@@ -43,7 +43,9 @@ internal sealed class TraceDirectory
     {
         try
         {
-            return JsonSerializer.Deserialize(File.ReadAllText(SwitchPath), TraceFileJson.Default.OptimizerSwitch) ?? Off;
+            return JsonSerializer.Deserialize(File.ReadAllText(SwitchPath), TraceFileJson.Default.OptimizerSwitch) is { } state && (state.Group is null || (TraceGroup.CheckName(state.Group).IsSuccess && state.Run != Guid.Empty))
+                ? state
+                : Off;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or JsonException)
         {
@@ -95,7 +97,17 @@ internal sealed class TraceDirectory
 
     private void Take(string file)
     {
-        if (TraceFile.TryRead(file) is var (header, opens) && opens.Count > 0 && Path.GetFileNameWithoutExtension(file) == header.Id.ToString("D"))
+        (TraceHeader Header, IReadOnlyList<FirstOpen> Opens)? read;
+        try
+        {
+            read = TraceFile.TryRead(file);
+        }
+        catch (FailureException)
+        {
+            return; // one bad sector keeps neither the daemon nor the other traces; it may be readable the next time
+        }
+
+        if (read is var (header, opens) && opens.Count > 0 && Path.GetFileNameWithoutExtension(file) == header.Id.ToString("D"))
         {
             _finished[header.Id] = new TraceSummary(header, opens.Count, TimeSpan.FromTicks(opens.Sum(o => o.Waited.Ticks)));
         }

@@ -24,6 +24,9 @@ internal static class TraceFile
 
     private const int Version = 1;
 
+    /// <summary>Of the header, and of a line: a digest and two numbers of 19 digits. Longer files are not ours.</summary>
+    private const int MaxLength = (64 << 10) + (Trace.MaxOpens * (Digest.HexLength + 41));
+
     public static byte[] HeaderLine(TraceHeader header) =>
     [
         .. JsonSerializer.SerializeToUtf8Bytes(
@@ -37,14 +40,16 @@ internal static class TraceFile
     public static void AppendLine(StringBuilder text, in FirstOpen open) =>
         text.Append(open.Content.Hex).Append(CultureInfo.InvariantCulture, $" {Microseconds(open.At)} {Microseconds(open.Waited)}\n");
 
-    /// <summary>Null if the file is not there, or is not a trace. What follows a line that is damaged or cut off is left out.</summary>
+    /// <summary>Null if the file is not there, or is not a trace. What follows a line that is damaged or cut off is left out, and so is what no trace of ours has room for.</summary>
     /// <exception cref="FailureException">Unavailable <c>Trace.NotReadable</c>.</exception>
     public static (TraceHeader Header, IReadOnlyList<FirstOpen> Opens)? TryRead(string path)
     {
         string text;
         try
         {
-            text = File.ReadAllText(path, Encoding.UTF8);
+            using FileStream file = new(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
+            byte[] bytes = new byte[Math.Min(file.Length, MaxLength)];
+            text = Encoding.UTF8.GetString(bytes, 0, file.ReadAtLeast(bytes, bytes.Length, throwOnEndOfStream: false));
         }
         catch (FileNotFoundException)
         {
@@ -63,9 +68,10 @@ internal static class TraceFile
     {
         try
         {
-            return JsonSerializer.Deserialize(line, TraceFileJson.Default.TraceFileHeader) is { Version: Version } read
+            return JsonSerializer.Deserialize(line, TraceFileJson.Default.TraceFileHeader) is { Version: Version, Reference: not null, ProxyProfile: not null } read
                 && Digest.TryParse(read.Image, out Digest image)
                 && Enum.TryParse(read.Source, out TraceSource source)
+                && Enum.IsDefined(source)
                 ? new TraceHeader(
                     read.Id,
                     read.Reference,
@@ -111,7 +117,7 @@ internal static class TraceFile
         return space > 0
             && long.TryParse(times[..space], NumberStyles.None, CultureInfo.InvariantCulture, out long at)
             && long.TryParse(times[(space + 1)..], NumberStyles.None, CultureInfo.InvariantCulture, out long waited)
-            && Math.Max(at, waited) <= TimeSpan.MaxValue.Ticks / TimeSpan.TicksPerMicrosecond
+            && Math.Max(at, waited) <= Microseconds(Trace.MaxOffset)
             ? new FirstOpen(content, TimeSpan.FromMicroseconds(at), TimeSpan.FromMicroseconds(waited))
             : null;
     }

@@ -18,7 +18,7 @@ public sealed partial class ImageLibrary
     private readonly List<Task> _resuming = [];
     private int _disposed;
 
-    /// <summary>Goes on receiving what was incomplete when the daemon last stopped, and removes contents that no image needs. Returns at once.</summary>
+    /// <summary>Goes on receiving what was incomplete when the daemon last stopped, and after a crash removes contents that no image needs. Returns at once.</summary>
     /// <param name="fetch">Has a tree's missing contents sent, through <see cref="BeginAsync"/>. Called again, after a pause, for as long as it fails and the image is wanted.</param>
     public void ResumeInterrupted(Func<Digest, ChainSource, CancellationToken, Task<Result>> fetch)
     {
@@ -31,7 +31,10 @@ public sealed partial class ImageLibrary
             }
         }
 
-        _resuming.Add(Task.Run(SweepAsync));
+        if (!_sweepMark.IsSwept)
+        {
+            _resuming.Add(Task.Run(SweepAsync));
+        }
     }
 
     /// <summary>May be called again: the library is registered under each of its ports, and the container disposes it once for each.</summary>
@@ -49,6 +52,7 @@ public sealed partial class ImageLibrary
             await reception.StopAsync(goesOn: true);
         }
 
+        _sweepMark.Save();
         _records.Dispose();
         _registering.Dispose();
         _stopping.Dispose();
@@ -85,6 +89,7 @@ public sealed partial class ImageLibrary
             {
                 LibraryLog.TreeLost(_logger, record.ChainId.ToString(), e.Message);
                 _records.Remove(record.ChainId);
+                _sweepMark.IsSwept = false;
             }
         }
 
@@ -211,6 +216,9 @@ public sealed partial class ImageLibrary
                 return;
             }
 
+            // Until it is done: whatever ends it early leaves contents without an image.
+            bool wasSwept = _sweepMark.IsSwept;
+            _sweepMark.IsSwept = false;
             HashSet<Digest>? kept = TryContentsOf(Others([]));
             foreach (WorkerTree tree in going)
             {
@@ -240,6 +248,8 @@ public sealed partial class ImageLibrary
                     Sweep(kept);
                 }
             }
+
+            _sweepMark.IsSwept |= wasSwept && kept is not null;
         }
         finally
         {
@@ -250,6 +260,7 @@ public sealed partial class ImageLibrary
     /// <summary>Removes contents that a crash left without an image.</summary>
     private async Task SweepAsync()
     {
+        _sweepMark.IsSwept = false;
         await _registering.WaitAsync();
         try
         {
@@ -273,7 +284,7 @@ public sealed partial class ImageLibrary
             {
                 if (_stopping.IsCancellationRequested)
                 {
-                    break;
+                    return;
                 }
 
                 if (!needed.Contains(content) && _objects.Delete(content))
@@ -282,6 +293,7 @@ public sealed partial class ImageLibrary
                 }
             }
 
+            _sweepMark.IsSwept = true;
             if (removed > 0)
             {
                 LibraryLog.Swept(_logger, removed);
@@ -289,6 +301,7 @@ public sealed partial class ImageLibrary
         }
         catch (FailureException e)
         {
+            _sweepMark.IsSwept = false;
             LibraryLog.RemovalFailed(_logger, "contents that no image needs", e.Error.Message);
         }
     }

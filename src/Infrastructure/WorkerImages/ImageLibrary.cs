@@ -20,6 +20,7 @@ namespace Starlight.Infrastructure.WorkerImages;
 public sealed partial class ImageLibrary : IWorkerImages, IAsyncDisposable
 {
     private readonly string _imagesDirectory;
+    private readonly SweepMark _sweepMark;
     private readonly ImageRecords _records;
     private readonly ObjectStore _objects;
     private readonly ArrivalBoard _board;
@@ -52,6 +53,7 @@ public sealed partial class ImageLibrary : IWorkerImages, IAsyncDisposable
         _imagesDirectory = layout.ImagesDirectory;
         Directory.CreateDirectory(_imagesDirectory);
         _records = new ImageRecords(layout.ImagesDatabase);
+        _sweepMark = new SweepMark(layout.SweptFile);
         _objects = objects;
         _board = board;
         _roots = roots;

@@ -64,6 +64,7 @@ internal sealed class OverlayRoots(MountCapabilities capabilities, ObjectStore o
             {
                 string name = (++_names).ToString(CultureInfo.InvariantCulture);
                 attachment = new Attachment(tree, gate.CreateDirectory(name, opened), Path.Combine(tree.InnerDirectory, name));
+                attachment.Gate.Fill();
                 _attachments.Add(snapshotKey, attachment);
             }
 

@@ -12,6 +12,9 @@ public sealed record WorkerLayout(string Root)
 
     public string ImagesDatabase => Path.Combine(Root, "images.db");
 
+    /// <summary>There while no daemon runs and every object belongs to an image.</summary>
+    public string SweptFile => Path.Combine(Root, "swept");
+
     /// <summary>Mount point of the arrival gate.</summary>
     public string GateDirectory => Path.Combine(Root, "gate");
 

@@ -21,13 +21,18 @@ internal static class ConvertCommand
         Argument<string> destination = new("DST") { Description = "registry reference with a tag" };
         Option<bool> notify = new("--notify") { Description = "then have the proxy index the converted image" };
         ProxyChoice proxy = new();
+        Option<string> optimizeFrom = new("--optimize-from")
+        {
+            Description = "put the files that containers open first at the front of their layers, as this proxy has learned from traces or predicts: its URL as for --proxy, or a proxy profile of the daemon",
+            HelpName = "PROXY",
+        };
         Option<string> platform = new("--platform") { Description = "comma-separated list such as linux/amd64,linux/arm64, or all [default all]" };
         Option<bool> insecureSource = new("--insecure-source") { Description = "plain HTTP or an unverified certificate is good enough for SRC" };
         Option<bool> insecureDestination = new("--insecure-destination") { Description = "the same for DST, also when the proxy reads it" };
         Option<bool> quiet = new("--quiet", "-q") { Description = "print nothing on success" };
         Command command = new("convert", "Rewrite an image's layers as seekable eStargz and push it.")
         {
-            source, destination, notify, proxy.Profile, proxy.Url, proxy.Authority, platform, insecureSource, insecureDestination, quiet,
+            source, destination, optimizeFrom, notify, proxy.Profile, proxy.Url, proxy.Authority, platform, insecureSource, insecureDestination, quiet,
         };
         command.SetAction(async (parse, cancellationToken) =>
         {
@@ -44,7 +49,8 @@ internal static class ConvertCommand
                         PlatformSelection.Parse(parse.GetValue(platform) ?? "all").Value,
                         parse.GetValue(insecureSource),
                         parse.GetValue(insecureDestination),
-                        bars),
+                        bars,
+                        parse.GetValue(optimizeFrom) is { } from ? OrderSource.Open(global, parse, proxy, from) : null),
                     cancellationToken)).Value;
             }
 
@@ -81,6 +87,17 @@ internal static class ConvertCommand
         foreach (ConvertedImage image in result.Images)
         {
             Console.WriteLine($"  {image.Platform}: {image.Layers} layers ({image.ReusedLayers} reused), {Bytes.Text(image.SourceSize)} → {Bytes.Text(image.ConvertedSize)}, manifest {image.ManifestDigest}");
+            if (image.Order is { } order)
+            {
+                Console.WriteLine($"    {order.Files.Paths.Count} files first, {Basis(order)}");
+            }
         }
     }
+
+    private static string Basis(FileOrder order) => order.Basis switch
+    {
+        "traces" => $"from {order.Traces} traces of {order.Origin}",
+        "inherited" => $"from {order.Traces} traces of an earlier version of {order.Origin}",
+        _ => $"predicted for {order.Origin}: there are no traces",
+    };
 }

@@ -14,8 +14,8 @@ using Starlight.Presentation.Proxy.Settings;
 namespace Starlight.Presentation.Proxy.Orders;
 
 /// <summary>
-/// <c>GET /starlight/order?ref=REF[&amp;platform=OS/ARCH][&amp;all=true]</c>: in which order an image's contents are sent. Without <c>all</c> only those that are expected to be opened during
-/// start-up. For whoever may pull the image, and so sees its names anyway.
+/// <c>GET /starlight/order?ref=REF[&amp;platform=OS/ARCH][&amp;all=true][&amp;version=any]</c>: in which order an image's contents are sent. Without <c>all</c> only those that are expected to be opened during
+/// start-up. With <c>version=any</c>, if the tag is not known, the order of another version of its repository that was traced. For whoever may pull the image, and so sees its names anyway.
 /// </summary>
 internal sealed class OrderEndpoint(IMediator mediator, RegistryNames registries)
 {
@@ -52,7 +52,8 @@ internal sealed class OrderEndpoint(IMediator mediator, RegistryNames registries
             platform = parsed.Value;
         }
 
-        return new GetOrderQuery(reference.Value, platform) { Readable = account.Images };
+        bool anyVersion = request.Query["version"] is ["any"];
+        return new GetOrderQuery(reference.Value, platform) { Readable = account.Images, AnyVersion = anyVersion };
     }
 }
 

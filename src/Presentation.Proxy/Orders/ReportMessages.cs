@@ -1,3 +1,4 @@
+using System.Collections.ObjectModel;
 using Starlight.Application.Report;
 using Starlight.Domain.Content;
 using Starlight.Domain.Ordering;
@@ -8,7 +9,19 @@ namespace Starlight.Presentation.Proxy.Orders;
 
 /// <summary>Body of <c>POST /starlight/report</c>.</summary>
 /// <param name="Worker">What the worker calls itself.</param>
-internal sealed record ReportRequest(string? Worker, IReadOnlyList<ReportedTraceMessage?>? Traces);
+internal sealed record ReportRequest(string? Worker, ReportedTraces? Traces);
+
+/// <summary>As many traces as may be sent, and one more to show that there were too many: a body of 32 MiB has room for ten million empty ones.</summary>
+internal sealed class ReportedTraces : Collection<ReportedTraceMessage?>
+{
+    protected override void InsertItem(int index, ReportedTraceMessage? item)
+    {
+        if (Count <= ReportTracesCommand.MaxTraces)
+        {
+            base.InsertItem(index, item);
+        }
+    }
+}
 
 /// <summary>One trace; times in microseconds. The last three lists are parallel.</summary>
 /// <param name="Contents">64 hex digits each.</param>

@@ -50,7 +50,8 @@ internal sealed class OptimizerService(IMediator mediator, DaemonSettings settin
 
     private async Task<GetOrderResponse> GetOrderAsync(GetOrderRequest request, CancellationToken cancellationToken)
     {
-        GetProxyOrderQuery query = new(request.ProxyProfile, ImageReference.Parse(request.Reference).Value, request.Platform.Length == 0 ? null : Platform.Parse(request.Platform).Value, request.All);
+        Platform? platform = request.Platform switch { "" => Platform.Local, "all" => null, var name => Platform.Parse(name).Value };
+        GetProxyOrderQuery query = new(request.ProxyProfile, ImageReference.Parse(request.Reference).Value, platform, request.All, request.AnyVersion);
         GetOrderResponse response = new();
         response.Images.AddRange((await mediator.Send(query, cancellationToken)).Value.Select(ToMessage));
         return response;

@@ -33,10 +33,12 @@ public class LayerRefillTests
     public async Task ReadAsync_WhenTheRegistryServesNoParts_ScansTheLayerOnceForAllThatIsWanted()
     {
         ContentRef[] wanted = [.. Enumerable.Range(0, 50).Select(i => new ContentRef(Digest.Of([(byte)i]), 5 << 20))];
-        _members.Locate(Arg.Any<IndexedLayer>(), Arg.Any<IReadOnlySet<Digest>>()).Returns(wanted.Select(c => new LocatedContent(c, [new ContentPiece(0, 1, 0, c.Size)])).ToList());
+        _members.Locate(Arg.Any<LayerIndex>(), Arg.Any<IReadOnlySet<Digest>>()).Returns(wanted.Select(c => new LocatedContent(c, [new ContentPiece(0, 1, 0, c.Size)])).ToList());
         _members.ReadAsync(Arg.Any<OpenBlobRange>(), Arg.Any<IReadOnlyList<LocatedContent>>(), Arg.Any<IContentSink>(), Arg.Any<CancellationToken>())
             .Returns(Task.FromException(new FailureException(new Error("Registry.NoRanges", "no parts", ErrorKind.Unsupported))));
-        LayerRefill refill = new(_store, _members, _scanner, Substitute.For<IImageTransports>());
+        IImageCatalog catalog = Substitute.For<IImageCatalog>();
+        catalog.OpenIndexAsync(Arg.Any<IndexedLayer>(), Arg.Any<CancellationToken>()).Returns(_ => new LayerIndex(default, default));
+        LayerRefill refill = new(catalog, _store, _members, _scanner, Substitute.For<IImageTransports>());
         List<Digest> arrived = [];
 
         await refill.ReadAsync(

@@ -1,5 +1,6 @@
 using FsCheck;
 using FsCheck.Fluent;
+using Starlight.Domain.Content;
 using Starlight.Domain.Ordering;
 
 namespace Starlight.Domain.UnitTests.Ordering;
@@ -39,7 +40,7 @@ public sealed class ContentOrderTests
             .File("/aaa", "cold");
 
         image.Hot(["app"]).ShouldBe(
-            ["/usr/bin/app", "/usr/lib64/ld.so", "/etc/ld.so.cache", "/usr/lib/x86_64-linux-gnu/liba.so.1.2", "/usr/lib64/libc.so.6", "/usr/lib/x86_64-linux-gnu/libb.so.2", "/etc/passwd"]);
+            ["/etc/passwd", "/usr/bin/app", "/usr/lib64/ld.so", "/etc/ld.so.cache", "/usr/lib/x86_64-linux-gnu/liba.so.1.2", "/usr/lib64/libc.so.6", "/usr/lib/x86_64-linux-gnu/libb.so.2"]);
         image.All(["app"])[^1].ShouldBe("/aaa");
     }
 
@@ -166,14 +167,22 @@ public sealed class ContentOrderTests
     }
 
     [Fact]
-    public void Digest_WhenOrderDiffers_Differs()
+    public void Beginning_WhenSomeContentsAreOpenedFirst_KeepsTheOthersInTheirOrder()
     {
-        SmallImage image = new SmallImage().Program("/b", "b").File("/a", "a");
-        ContentOrder plain = image.Order([]);
-        ContentOrder hot = image.Order(["/b"]);
+        ContentOrder order = new ContentOrder([2, 0, 3, 1], 2).Beginning([3, 1, 3]);
 
-        image.Order([]).Digest.ShouldBe(plain.Digest);
-        hot.Digest.ShouldNotBe(plain.Digest);
-        (plain with { HotCount = 1 }).Digest.ShouldNotBe(plain.Digest);
+        order.Indexes.ShouldBe([3, 1, 2, 0]);
+        order.HotCount.ShouldBe(2);
+    }
+
+    [Fact]
+    public void PositionsOf_WhenContentsAreUnknownOrNamedTwice_PassesThemOver()
+    {
+        Digest[] digests = [.. Enumerable.Range(0, 5).Select(i => Digest.Of([(byte)i]))];
+        ContentRef[] contents = [.. digests[..4].Select(d => new ContentRef(d, 1))];
+
+        ContentOrder.PositionsOf(contents, [digests[3], digests[4], digests[0], digests[3], digests[1]]).ShouldBe([3, 0, 1]);
+        ContentOrder.PositionsOf(contents, []).ShouldBeEmpty();
+        ContentOrder.PositionsOf([], digests).ShouldBeEmpty();
     }
 }

@@ -36,17 +36,25 @@ internal sealed class SmallImage
     public string[] Hot(string[] entrypoint, string[]? command = null, string[]? environment = null, string workingDirectory = "", Func<string, bool>? canPeek = null)
     {
         ContentOrder order = Order(entrypoint, command, environment, workingDirectory, canPeek);
-        return [.. order.Digests.Take(order.HotCount).Select(d => _paths[d])];
+        return [.. Paths(order).Take(order.HotCount)];
     }
 
-    public string[] All(string[] entrypoint) => [.. Order(entrypoint).Digests.Select(d => _paths[d])];
+    public string[] All(string[] entrypoint) => Paths(Order(entrypoint));
+
+    private string[] Paths(ContentOrder order)
+    {
+        ContentRef[] contents = ContentsOf(Tree);
+        return [.. order.Indexes.Select(index => _paths[contents[index].Digest])];
+    }
+
+    private static ContentRef[] ContentsOf(FileTree tree) =>
+        [.. tree.Walk().Where(e => e.Inode is { Kind: FileKind.Regular, Size: > 0 }).Select(e => new ContentRef(e.Inode.Content, e.Inode.Size)).DistinctBy(c => c.Digest)];
 
     public ContentOrder Order(string[] entrypoint, string[]? command = null, string[]? environment = null, string workingDirectory = "", Func<string, bool>? canPeek = null)
     {
         ImageConfig config = new(ReadOnlyMemory<byte>.Empty, new Platform("linux", "amd64"), [], entrypoint, command ?? [], environment ?? [], workingDirectory);
         FileTree tree = Tree;
-        ContentRef[] contents = [.. tree.Walk().Where(e => e.Inode is { Kind: FileKind.Regular, Size: > 0 }).Select(e => new ContentRef(e.Inode.Content, e.Inode.Size)).DistinctBy(c => c.Digest)];
-        return ContentOrder.ForImage(tree, contents, config, (digest, offset, length) =>
+        return ContentOrder.ForImage(tree, ContentsOf(tree), config, (digest, offset, length) =>
         {
             byte[] content = _contents[digest];
             if (canPeek?.Invoke(_paths[digest]) == false)

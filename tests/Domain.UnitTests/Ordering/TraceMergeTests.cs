@@ -146,15 +146,6 @@ public class TraceMergeTests
             learned.Contents.Select(c => c.Content).Order().ShouldBe(opens.SelectMany(o => o).Distinct().Select(D).Order());
         }).QuickCheckThrowOnFailure();
 
-    [Fact]
-    public void Beginning_WhenContentsAreUnknown_PassesThemOverAndKeepsTheRest()
-    {
-        ContentOrder order = new ContentOrder([D('a'), D('b'), D('c'), D('d')], 2).Beginning([D('x'), D('d'), D('b')]);
-
-        order.Digests.ShouldBe([D('d'), D('b'), D('a'), D('c')]);
-        order.HotCount.ShouldBe(2);
-    }
-
     private static ReportedTrace Seen(string opens, string account = "", string worker = "w", int daysAgo = 0, Guid? run = null, int offset = 0) => new(
         account,
         worker,

@@ -61,6 +61,19 @@ public sealed class TreeMergerTests
         error.Message.ShouldContain(code switch { "Layer.WhiteoutInvalid" => "x/.wh...", "Layer.PathTooLong" => "4095", _ => "bad" });
     }
 
+    /// <summary>Each of these paths of 4 KB would make 2,000 directories.</summary>
+    [Fact]
+    public void Apply_WhenShortPathsImplyMillionsOfDirectories_GivesUp()
+    {
+        string deep = string.Concat(Enumerable.Repeat("/d", 2000));
+        IEnumerable<LayerEntry> entries = Enumerable.Range(0, 100_000).Select(i => File($"{i}{deep}/bad"));
+
+        Error error = new TreeMerger().Apply(entries).Error!;
+
+        error.Code.ShouldBe("Layer.TooManyDirectories");
+        error.Message.ShouldContain("bad");
+    }
+
     [Fact]
     public void Apply_WhenALayerFails_LeavesTheMergerAsItWas()
     {

@@ -43,10 +43,11 @@ internal sealed class PatchSample : IBundleBases, IDisposable
     /// <param name="patchedUnit">The filesystem image is told as a patch too.</param>
     public async Task<byte[]> WriteAsync(int level, bool patches = true, bool patchedUnit = false)
     {
-        byte[] unit = ImageUnit.Encode(_now.Images[0], level);
+        byte[] encoded = ImageUnit.Encode(_now.Images[0], level);
+        ImageUnits unit = ImageUnit.Split(encoded);
         if (patchedUnit)
         {
-            unit = ImageUnit.Rename(ImageUnit.EncodePatched(unit, ImageUnit.Encode(_old.Images[0], level), level).ShouldNotBeNull(), "registry.test/app:2", null, null, level);
+            unit = ImageUnit.Rename(ImageUnit.EncodePatched(encoded, ImageUnit.Encode(_old.Images[0], level), level).ShouldNotBeNull(), "registry.test/app:2", null, null, level);
         }
 
         MemoryStream output = new();

@@ -78,12 +78,12 @@ internal sealed class SampleBundle
             FilesystemImage = filesystem,
             FilesystemDigest = Digest.Of(filesystem),
         });
-        _ordered.Add(new OrderedImage(canonical, [.. Enumerable.Reverse(canonical).Take(hot).Select(c => c.Digest)], hot));
+        _ordered.Add(new OrderedImage(canonical, [.. Enumerable.Range(0, canonical.Count).Reverse().Take(hot)], hot));
     }
 
     public DeltaPlan Plan(params IReadOnlyList<ContentRef>[] have) => DeltaPlanner.Plan(_ordered, have);
 
-    public IReadOnlyList<ReadOnlyMemory<byte>> Units(int level) => [.. _images.Select(i => (ReadOnlyMemory<byte>)ImageUnit.Encode(i, level))];
+    public IReadOnlyList<ImageUnits> Units(int level) => [.. _images.Select(i => ImageUnit.Split(ImageUnit.Encode(i, level)))];
 
     public ValueTask<Stream> Open(ContentRef content, CancellationToken cancellationToken) => new(new MemoryStream(_contents[content.Digest], writable: false));
 

@@ -70,6 +70,21 @@ public sealed class ErofsReaderTests
         ShouldBeMalformed(() => Open(cut).ReadTree());
     }
 
+    /// <summary>What is kept of an image is as large as it says, so more must be an error and not a loop.</summary>
+    [Theory]
+    [InlineData(0)]
+    [InlineData(1)]
+    [InlineData(499)]
+    public void Read_WhenFewerInodesArePromisedThanHaveNames_SaysMalformed(ulong promised)
+    {
+        byte[] image = ErofsWriter.Build(TreeMerger.Merge([[Dir("d"), .. Enumerable.Range(0, 500).Select(i => File($"d/{i}", $"{i}"))]]).Value);
+        BinaryPrimitives.WriteUInt64LittleEndian(image.AsSpan(ErofsFormat.SuperOffset + 16), promised);
+
+        ShouldBeMalformed(() => Open(image).Contents);
+        ShouldBeMalformed(() => Open(image).Names);
+        ShouldBeMalformed(() => Open(image).ReadTree());
+    }
+
     [Theory]
     [InlineData("magic", ErofsFormat.SuperOffset)]
     [InlineData("checksum", ErofsFormat.SuperOffset + 4)]

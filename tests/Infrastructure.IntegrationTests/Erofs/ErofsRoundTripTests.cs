@@ -1,9 +1,11 @@
+using System.Buffers;
 using FsCheck;
 using FsCheck.Fluent;
 using Starlight.Domain.Content;
 using Starlight.Domain.SharedKernel;
 using Starlight.Domain.Trees;
 using Starlight.Infrastructure.Erofs;
+using Starlight.Infrastructure.Native;
 using Starlight.TestKit;
 using static Starlight.TestKit.LayerEntries;
 
@@ -120,6 +122,21 @@ public sealed class ErofsRoundTripTests
 
         error.Code.ShouldBe("FilesystemImage.TreeUnsupported");
         error.Kind.ShouldBe(ErrorKind.ResourceExhausted);
+    }
+
+    [Fact]
+    public void Rent_WhenTheImageIsLarge_GivesTheSameBytesInAFileWithoutName()
+    {
+        using ScratchDirectory scratch = new();
+        IEnumerable<LayerEntry> files = Enumerable.Range(0, 100_000).Select(i => File($"d{i / 1000}/{i}", i % 7 == 0 ? "same" : $"{i}"));
+        FileTree tree = TreeMerger.Merge([[.. files]]).Value;
+        byte[] expected = ErofsWriter.Build(tree);
+        using IMemoryOwner<byte> image = ErofsWriter.Rent(tree, scratch.Path);
+
+        expected.Length.ShouldBeGreaterThan(SpooledMemory.Threshold);
+        image.Memory.Span.SequenceEqual(expected).ShouldBeTrue();
+        Directory.EnumerateFileSystemEntries(scratch.Path).ShouldBeEmpty();
+        ErofsReader.Open(image.Memory).Contents.ShouldBe(ErofsReader.Open(expected).Contents);
     }
 
     private static List<ContentRef> ContentsOf(FileTree tree) =>

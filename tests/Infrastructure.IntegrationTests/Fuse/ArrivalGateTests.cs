@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Globalization;
 using System.Text;
 using Starlight.Domain.Content;
 using Starlight.Domain.SharedKernel;
@@ -241,6 +242,17 @@ public sealed class ArrivalGateTests : IDisposable
         lookups.Select(lookup => (lookup.Content, lookup.Outcome)).ShouldBe([(here, GateOutcome.Present), (late, GateOutcome.Arrived)]);
         lookups.First().Waited.ShouldBe(TimeSpan.Zero);
         lookups.Last().Waited.ShouldBeGreaterThan(TimeSpan.Zero);
+    }
+
+    [Fact]
+    public async Task Fill_OfANewDirectory_LeavesTheKernelNothingToAskAboutItsFanoutDirectories()
+    {
+        using GateDirectory directory = _rig.Gate.CreateDirectory("filled");
+        directory.Fill();
+
+        // asked for now, it would be the 257th incarnation
+        string inode = (await ProcessRunner.RunAsync("stat", ["--format", "%i", Path.Combine(directory.Path, "ff")])).Succeeded().Trim();
+        inode.ShouldBe(GateNode.FanoutId(directory.Number, incarnation: 256, 0xff).ToString(CultureInfo.InvariantCulture));
     }
 
     /// <summary>So many opens wait, and the kernel has forgotten the directories they wait in.</summary>

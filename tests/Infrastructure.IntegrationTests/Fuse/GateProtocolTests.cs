@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Globalization;
 using System.Text;
 using FsCheck;
 using FsCheck.Fluent;
@@ -51,10 +52,10 @@ public sealed class GateProtocolTests : IDisposable
         BinaryPrimitives.WriteUInt32LittleEndian(body.AsSpan(12), 0xFFFFFFFF);
         BinaryPrimitives.WriteUInt32LittleEndian(body.AsSpan(16), 0xFFFFFFFF);
 
-        // len, error, unique | major 7, minor 38, readahead, flags (bits 18 and 30) | background 0, max_write 4096, time_gran 1 | pages 0, flags2 bit 7
+        // len, error, unique | major 7, minor 38, readahead, flags (bits 13, 18 and 30) | background 0, max_write 4096, time_gran 1 | pages 0, flags2 bit 7
         Hex(Handle(Request(FuseOpcode.FUSE_INIT, 2, 0, body))).ShouldBe(
             "50000000" + "00000000" + "0200000000000000"
-            + "07000000" + "26000000" + "00000000" + "00000440"
+            + "07000000" + "26000000" + "00000000" + "00200440"
             + "00000000" + "00100000" + "01000000" + "00000000" + "80000000" + "00000000" + new string('0', 48));
         (await _protocol.Initialised).ShouldBe(38u);
     }
@@ -199,6 +200,48 @@ public sealed class GateProtocolTests : IDisposable
         ErrorOf(reply).ShouldBe(error);
     }
 
+    [Fact]
+    public void List_OfAContainer_AnswersGoldenBytes() =>
+        Hex(Handle(List(3, _container.Number, offset: 255))).ShouldBe(
+            "b0000000" + "00000000" + "0300000000000000"
+            + "ff11000050000000" + "0000000000000000" // nodeid 5 << 36 | incarnation 1 << 12 | 0x100 + 0xff, generation
+            + "0000004000000000" + "0000004000000000" + "0000000000000000" // entry_valid: the name stays; attr_valid
+            + "ff11000050000000" + new string('0', 104) + "6d410000" + "02000000" + new string('0', 24) + "00100000" + "00000000" // attr as of a lookup
+            + "ff11000050000000" + "0001000000000000" + "02000000" + "04000000" + "6666000000000000"); // ino, off 256, namelen, DT_DIR, "ff"
+
+    [Fact]
+    public void List_OfAContainer_GoesOnWhereItStoppedAndEnds()
+    {
+        const int Entry = FuseAbi.EntryOutSize + FuseAbi.DirentSize;
+        List<string> names = [];
+        HashSet<ulong> nodes = [];
+        byte[] reply;
+        while ((reply = Handle(List(3, _container.Number, (ulong)names.Count, size: (7 * Entry) + 1))).Length > FuseAbi.OutHeaderSize)
+        {
+            reply.Length.ShouldBeLessThanOrEqualTo(FuseAbi.OutHeaderSize + (7 * Entry));
+            for (int at = FuseAbi.OutHeaderSize; at < reply.Length; at += Entry)
+            {
+                names.Add(Encoding.ASCII.GetString(reply, at + FuseAbi.EntryOutSize + 24, 2));
+                nodes.Add(BinaryPrimitives.ReadUInt64LittleEndian(reply.AsSpan(at)));
+            }
+        }
+
+        names.ShouldBe(Enumerable.Range(0, 256).Select(fanout => fanout.ToString("x2", CultureInfo.InvariantCulture)));
+        nodes.Count.ShouldBe(256);
+        nodes.ShouldAllBe(node => GateNode.Of(node).Kind == GateNodeKind.Fanout && GateNode.Of(node).Directory == _container.Number);
+    }
+
+    [Fact]
+    public void List_OfAnythingElse_IsEmpty()
+    {
+        Handle(Request(FuseOpcode.FUSE_READDIRPLUS, 9, GateNode.RootId, new byte[40])).Length.ShouldBe(FuseAbi.OutHeaderSize);
+        Handle(Request(FuseOpcode.FUSE_READDIRPLUS, 9, FanoutNode(), new byte[40])).Length.ShouldBe(FuseAbi.OutHeaderSize);
+        Handle(List(9, _container.Number, offset: ulong.MaxValue)).Length.ShouldBe(FuseAbi.OutHeaderSize);
+        Handle(List(9, _container.Number, offset: 0, size: 100)).Length.ShouldBe(FuseAbi.OutHeaderSize);
+        _protocol.Remove(_container);
+        Handle(List(9, _container.Number, offset: 0)).Length.ShouldBe(FuseAbi.OutHeaderSize);
+    }
+
     [Theory]
     [InlineData(FuseOpcode.FUSE_FORGET)]
     [InlineData(FuseOpcode.FUSE_BATCH_FORGET)]
@@ -267,6 +310,14 @@ public sealed class GateProtocolTests : IDisposable
 
     private static byte[] Lookup(ulong unique, ulong node, string name, int pid = 1) =>
         Request(FuseOpcode.FUSE_LOOKUP, unique, node, Encoding.UTF8.GetBytes(name + '\0'), pid);
+
+    private static byte[] List(ulong unique, uint directory, ulong offset, uint size = 4096)
+    {
+        byte[] body = new byte[40];
+        BinaryPrimitives.WriteUInt64LittleEndian(body.AsSpan(8), offset);
+        BinaryPrimitives.WriteUInt32LittleEndian(body.AsSpan(16), size);
+        return Request(FuseOpcode.FUSE_READDIRPLUS, unique, GateNode.DirectoryId(directory), body);
+    }
 
     private static byte[] Request(FuseOpcode opcode, ulong unique, ulong node, ReadOnlySpan<byte> body, int pid = 1)
     {

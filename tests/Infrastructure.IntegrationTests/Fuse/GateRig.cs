@@ -39,6 +39,7 @@ internal sealed class GateRig : IDisposable
     public async Task<GatedContainer> MountAsync(Action<GateLookup>? onLookup = null)
     {
         GateDirectory directory = Gate.CreateDirectory($"c{_containers + 1}", onLookup);
+        directory.Fill();
         return await MountAsync(directory.Path, Gate.TailPath, directory);
     }
 

@@ -98,7 +98,7 @@ public abstract class CatalogKeepingTests(CatalogFixture fixture)
         (IImageCatalog catalog, ICatalogKeeping keeping) = Services(proxy);
         IndexedLayer[] layers = [Layer("l"), Layer("m") with { Members = new byte[] { 1, 2 } }];
         IndexedImage image = Image("a", Amd64, layers);
-        await catalog.RecordLayerAsync(layers[0], new ImageOrigin("r.example", "a", Insecure: false), CancellationToken.None);
+        await catalog.RecordLayerAsync(layers[0], [layers[0].Index], new ImageOrigin("r.example", "a", Insecure: false), CancellationToken.None);
         await catalog.RecordAsync(Single("v", image, layers) with { Insecure = true }, CancellationToken.None);
         await catalog.RecordAsync(Single("w", image), CancellationToken.None);
 
@@ -152,7 +152,7 @@ public abstract class CatalogKeepingTests(CatalogFixture fixture)
         for (int i = 0; i < 30; i++)
         {
             IndexedImage image = Image($"image{i}", Amd64, layer);
-            await Services(one).Catalog.RecordLayerAsync(layer, new ImageOrigin("r.example", "a", Insecure: false), CancellationToken.None);
+            await Services(one).Catalog.RecordLayerAsync(layer, [layer.Index], new ImageOrigin("r.example", "a", Insecure: false), CancellationToken.None);
             await Services(one).Catalog.RecordAsync(Single("v", image, layer), CancellationToken.None);
             (await Services(one).Catalog.FindImageAsync(image.Digest, CancellationToken.None)).ShouldNotBeNull();
         }

@@ -1,3 +1,5 @@
+using System.Data.Common;
+using System.Runtime.InteropServices;
 using Microsoft.Extensions.DependencyInjection;
 using Starlight.Application.Abstractions.Catalog;
 using Starlight.Domain.Catalog;
@@ -31,7 +33,6 @@ public abstract class ImageCatalogTests(CatalogFixture fixture)
         found.Manifest.ToArray().ShouldBe(image.Manifest.ToArray());
         found.Config.ToArray().ShouldBe(image.Config.ToArray());
         found.FilesystemDigest.ShouldBe(image.FilesystemDigest);
-        found.Filesystem.ToArray().ShouldBe(image.Filesystem.ToArray());
         found.Unit.ToArray().ShouldBe(image.Unit.ToArray());
         found.Layers.ShouldBe(image.Layers);
         found.Order.ShouldBe(image.Order);
@@ -179,6 +180,34 @@ public abstract class ImageCatalogTests(CatalogFixture fixture)
         FailureException failure = await Should.ThrowAsync<FailureException>(() => CatalogFixture.OpenAsync(connectionString));
 
         failure.Error.Code.ShouldBe("Catalog.SchemaTooNew");
+    }
+
+    [Fact]
+    public async Task Start_WhenImagesWereStoredWithTheirFilesystemImages_KeepsTheRestOfThem()
+    {
+        string connectionString = await fixture.NewDatabaseAsync(Kind);
+        CatalogDatabase database = CatalogDatabase.Parse(connectionString);
+        await new SchemaMigrator(database, Microsoft.Extensions.Logging.Abstractions.NullLogger<SchemaMigrator>.Instance, [.. SchemaMigrations.All.Take(6)]).MigrateAsync(CancellationToken.None);
+        IndexedImage image = Image("a", Amd64);
+        await using (DbConnection connection = database.CreateConnection())
+        {
+            await connection.OpenAsync();
+            await using DbCommand command = connection.CreateCommand();
+            string blob(ReadOnlyMemory<byte> bytes) => Kind == DatabaseKind.Postgres ? $"'\\x{Convert.ToHexStringLower(bytes.Span)}'" : $"X'{Convert.ToHexStringLower(bytes.Span)}'";
+            command.CommandText = $"""
+                INSERT INTO images (digest, platform, media_type, manifest, config, filesystem_digest, filesystem, unit, content_order, hot_count, file_count, content_bytes, indexed_at, used_at)
+                VALUES ('{image.Digest}', '{image.Platform}', '{image.MediaType}', {blob(image.Manifest)}, {blob(image.Config)}, '{image.FilesystemDigest}', {blob("old"u8.ToArray())}, {blob(image.Unit)},
+                    {blob(Packed.Pack(MemoryMarshal.AsBytes<int>([2, 0, 1])))}, 1, 70000, 6000000000, 1, 1)
+                """;
+            await command.ExecuteNonQueryAsync();
+        }
+
+        await using ServiceProvider proxy = await CatalogFixture.OpenAsync(connectionString);
+        IndexedImage found = (await proxy.GetRequiredService<IImageCatalog>().FindImageAsync(image.Digest, CancellationToken.None))!;
+
+        found.Unit.ToArray().ShouldBe(image.Unit.ToArray());
+        found.Order.ShouldBe([2, 0, 1]);
+        found.ContentBytes.ShouldBe(6_000_000_000);
     }
 }
 

@@ -29,7 +29,6 @@ internal static class SampleCatalog
             Manifest = manifest,
             Config = Encoding.UTF8.GetBytes("config of " + name),
             FilesystemDigest = Digest.Of(filesystem),
-            Filesystem = filesystem,
             Unit = Encoding.UTF8.GetBytes("unit of " + name),
             Layers = [.. layers.Select(l => l.Digest)],
             Order = [2, 0, 1],

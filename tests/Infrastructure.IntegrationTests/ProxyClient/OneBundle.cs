@@ -111,7 +111,7 @@ internal sealed class OneBundle : IAsyncDisposable
         DeltaPlan plan = DeltaPlanner.Plan([new OrderedImage(new ErofsFilesystemImages().ReadContents(filesystem).Contents, [])], []);
         using MemoryStream output = new();
         await BundleWriter.WriteAsync(
-            output, [ImageUnit.Encode(image, level: 0)], plan, (content, _) => ValueTask.FromResult<Stream>(new MemoryStream(LayerEntries.ContentOf(content.Digest), writable: false)), level: 0);
+            output, [ImageUnit.Split(ImageUnit.Encode(image, level: 0))], plan, (content, _) => ValueTask.FromResult<Stream>(new MemoryStream(LayerEntries.ContentOf(content.Digest), writable: false)), level: 0);
         return output.ToArray();
     }
 

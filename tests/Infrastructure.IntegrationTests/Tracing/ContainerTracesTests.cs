@@ -1,3 +1,5 @@
+using System.Globalization;
+using System.Text;
 using Microsoft.Extensions.Logging.Abstractions;
 using Starlight.Application.Abstractions.Tracing;
 using Starlight.Domain.Content;
@@ -170,6 +172,112 @@ public sealed class ContainerTracesTests : IDisposable
     }
 
     [Fact]
+    public void Open_OfATraceCutShortAnywhere_HasTheWholeLinesAndKeepsTheOthers()
+    {
+        (string file, byte[] whole) = TwoTraces();
+        for (int length = 0; length <= whole.Length; length++)
+        {
+            File.WriteAllBytes(file, whole.AsSpan(0, length));
+            int lines = Math.Max(0, whole.AsSpan(0, length).Count((byte)'\n') - 1);
+
+            Open(inspect: t => t.State.Finished.Select(f => f.Opens).Order().ToArray()).ShouldBe(lines > 0 ? [.. new[] { 1, lines }.Order()] : [1], $"cut after {length} bytes");
+        }
+    }
+
+    [Fact]
+    public void Open_OfATraceWithAnyByteDamaged_StartsAndKeepsTheOthers()
+    {
+        (string file, byte[] whole) = TwoTraces();
+        for (int at = 0; at < whole.Length; at++)
+        {
+            foreach (byte mask in new byte[] { 0x01, 0x10, 0x80 })
+            {
+                byte[] damaged = [.. whole];
+                damaged[at] ^= mask;
+                File.WriteAllBytes(file, damaged);
+
+                using ContainerTraces traces = Open();
+                TraceSummary[] found = [.. traces.State.Finished];
+                found.Count(f => f.Opens == 1 && f.Header.Reference == "other").ShouldBe(1, $"byte {at} ^ {mask}");
+                foreach (TraceSummary each in found)
+                {
+                    _ = traces.Read(each.Header.Id); // nothing, or something possible
+                }
+            }
+        }
+    }
+
+    [Fact]
+    public void Open_WhenTimesAddUpToMoreThanThereIs_LeavesThatLineOut()
+    {
+        (string file, byte[] whole) = TwoTraces();
+        string longest = (long.MaxValue / TimeSpan.TicksPerMicrosecond).ToString(CultureInfo.InvariantCulture);
+        File.WriteAllText(file, Encoding.UTF8.GetString(whole) + $"{D('x').Hex} 1 {longest}\n{D('y').Hex} 1 {longest}\n");
+
+        Open(inspect: t => t.State.Finished.Max(f => f.Opens)).ShouldBe(3);
+    }
+
+    [Fact]
+    public void Open_OfATraceOfAMillionLines_HasAsManyAsATraceMayHave()
+    {
+        (string file, _) = TwoTraces();
+        using (StreamWriter lines = File.AppendText(file))
+        {
+            for (int i = 0; i < 1_000_000; i++)
+            {
+                lines.Write($"{i:x64} 1 0\n");
+            }
+        }
+
+        using ContainerTraces traces = Open();
+        TraceSummary found = traces.State.Finished.MaxBy(f => f.Opens)!;
+        found.Opens.ShouldBe(Trace.MaxOpens);
+        traces.Read(found.Header.Id)!.Opens.Count.ShouldBe(Trace.MaxOpens);
+    }
+
+    [Fact]
+    public void Open_WhenATraceCannotBeRead_StartsWithTheOthersAndLeavesItThere()
+    {
+        (string file, _) = TwoTraces();
+        File.Delete(file);
+        File.CreateSymbolicLink(file, file); // opening it is an I/O error, as of a bad sector
+
+        Open(inspect: t => t.State.Finished.ShouldHaveSingleItem().Header.Reference).ShouldBe("other");
+        File.ResolveLinkTarget(file, returnFinalTarget: false).ShouldNotBeNull();
+    }
+
+    [Theory]
+    [InlineData("{\"on\":true,\"group\":\"../shop\",\"run\":\"4e4d2d8a-28a7-4c3c-8a3a-5dbd3d0c7d2f\"}")]
+    [InlineData("{\"on\":true,\"group\":\"shop\"}")]
+    [InlineData("{\"on\":tr")]
+    [InlineData("null")]
+    public void Open_WhenTheSwitchCannotBe_IsOff(string text)
+    {
+        File.WriteAllText(_scratch["optimizer.json"], text);
+
+        Open(inspect: t => t.State.On).ShouldBeFalse();
+    }
+
+    [Fact]
+    public void Trace_WhenTheClockJumpsBack_KeepsTheOrderAndTheGroup()
+    {
+        JumpingClock clock = new();
+        using ContainerTraces traces = new(_scratch.Path, obstacle: null, online: false, clock, NullLogger<ContainerTraces>.Instance);
+        traces.SwitchOn("shop");
+        Action<GateLookup> opened = Run(traces, "one", "ab");
+        clock.Jump = TimeSpan.FromDays(-3650);
+        opened(new GateLookup(D('c'), TimeSpan.Zero, GateOutcome.Present));
+        Run(traces, "two", "d");
+
+        Trace[] ended = [.. traces.SwitchOff().Select(t => traces.Read(t.Header.Id)!)];
+
+        Trace first = ended.MaxBy(t => t.Opens.Count)!;
+        first.Opens.Select(o => o.Content).ShouldBe([D('a'), D('b'), D('c')]);
+        first.StartedAt.ShouldBe(clock.GetUtcNow(), "it cannot have started later than now");
+        ended.Select(t => t.Group!.Offset).ShouldAllBe(offset => offset >= TimeSpan.Zero && offset < TimeSpan.FromDays(1));
+    }
+
+    [Fact]
     public void Group_CountsFromItsFirstContainer()
     {
         using ContainerTraces traces = Open();
@@ -259,5 +367,27 @@ public sealed class ContainerTracesTests : IDisposable
         return opened;
     }
 
+    /// <summary>One of the image "other" and one of three opens.</summary>
+    /// <returns>The file of the latter, and what is in it.</returns>
+    private (string File, byte[] Content) TwoTraces()
+    {
+        using ContainerTraces traces = Open();
+        traces.SwitchOn("shop");
+        traces.Created("other", NoLabels);
+        traces.Attached("other", Redis with { Reference = "other" }, arrivals: null)!(new GateLookup(D('z'), TimeSpan.Zero, GateOutcome.Present));
+        Run(traces, "one", "abc");
+        string file = _scratch[traces.SwitchOff().Single(t => t.Opens == 3).Header.Id.ToString("D") + ".trace"];
+        return (file, File.ReadAllBytes(file));
+    }
+
     private static Digest D(char name) => Digest.Of([(byte)name]);
+
+    private sealed class JumpingClock : TimeProvider
+    {
+        public TimeSpan Jump { get; set; }
+
+        private DateTimeOffset Stopped { get; } = DateTimeOffset.UtcNow;
+
+        public override DateTimeOffset GetUtcNow() => Stopped + Jump;
+    }
 }

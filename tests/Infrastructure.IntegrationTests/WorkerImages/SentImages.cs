@@ -116,7 +116,7 @@ internal sealed class SentImages : IAsyncDisposable
         try
         {
             await BundleWriter.WriteAsync(
-                context.Response.Body, [.. images.Select(i => ImageUnit.Encode(i.Image, level: 0))], plan, (content, _) => OpenAsync(names[0], content), level: 0, cancellationToken: context.RequestAborted);
+                context.Response.Body, [.. images.Select(i => ImageUnit.Split(ImageUnit.Encode(i.Image, level: 0)))], plan, (content, _) => OpenAsync(names[0], content), level: 0, cancellationToken: context.RequestAborted);
         }
         catch (Exception e) when (e is IOException or OperationCanceledException)
         {

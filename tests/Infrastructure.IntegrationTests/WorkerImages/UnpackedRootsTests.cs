@@ -99,7 +99,7 @@ public sealed class UnpackedRootsTests : IDisposable
 
         public ManualResetEventSlim Go { get; } = new();
 
-        public ReadOnlyMemory<byte> Build(FileTree tree) => _images.Build(tree);
+        public BuiltFilesystem Build(FileTree tree) => _images.Build(tree);
 
         public FilesystemImageContents ReadContents(ReadOnlyMemory<byte> image) => _images.ReadContents(image);
 

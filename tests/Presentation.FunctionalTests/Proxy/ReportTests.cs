@@ -3,9 +3,12 @@ using System.Net;
 using System.Net.Http.Headers;
 using System.Net.Http.Json;
 using System.Text;
+using System.Text.Json;
 using System.Text.Json.Nodes;
+using Starlight.Application.Report;
 using Starlight.Domain.Content;
 using Starlight.Domain.Ordering;
+using Starlight.Presentation.Proxy;
 using Starlight.TestKit;
 
 namespace Starlight.Presentation.FunctionalTests.Proxy;
@@ -166,6 +169,16 @@ public sealed class ReportTests(ProxyFixture fixture) : IClassFixture<ProxyFixtu
     {
         using StringContent content = new(body, Encoding.UTF8, "application/json");
         (await RunningProxy.ProblemAsync(await fixture.Proxy.Http.PostAsync("/starlight/report", content))).Code.ShouldBe(code);
+    }
+
+    [Fact]
+    public async Task Report_OfMillionsOfTraces_IsRefusedWithoutKeepingThem()
+    {
+        string body = $"{{\"worker\":\"w\",\"traces\":[{string.Join(',', Enumerable.Repeat("{}", 5_000_000))}]}}";
+        JsonSerializer.Deserialize(body, ProxyJson.Readable.ReportRequest)!.Traces!.Count.ShouldBe(ReportTracesCommand.MaxTraces + 1);
+
+        using StringContent content = new(body, Encoding.ASCII, "application/json");
+        (await RunningProxy.ProblemAsync(await fixture.Proxy.Http.PostAsync("/starlight/report", content))).Code.ShouldBe("Report.TooManyTraces");
     }
 
     [Fact]

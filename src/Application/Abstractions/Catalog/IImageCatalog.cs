@@ -1,5 +1,6 @@
 using Starlight.Domain.Catalog;
 using Starlight.Domain.Content;
+using Starlight.Domain.SharedKernel;
 
 namespace Starlight.Application.Abstractions.Catalog;
 
@@ -13,6 +14,10 @@ public interface IImageCatalog
 
     Task<IndexedLayer?> FindLayerAsync(Digest blob, CancellationToken cancellationToken);
 
+    /// <summary>What is in a layer, from memory or, if it is large, from the catalog. The caller disposes it.</summary>
+    /// <exception cref="FailureException">Unavailable <c>Layer.Collected</c>: it is not in the catalog any more.</exception>
+    Task<LayerIndex> OpenIndexAsync(IndexedLayer layer, CancellationToken cancellationToken);
+
     /// <summary>The repositories that an image was notified from, the latest first. None for an image that is not known.</summary>
     Task<IReadOnlyList<ImageOrigin>> FindOriginsAsync(Digest manifest, CancellationToken cancellationToken);
 
@@ -22,11 +27,17 @@ public interface IImageCatalog
     /// <summary>
     /// Stores what was found out about a layer, which is true whatever image lists it, and where it was read. A layer that is stored already stays as it is.
     /// </summary>
-    Task RecordLayerAsync(IndexedLayer layer, ImageOrigin origin, CancellationToken cancellationToken);
+    /// <param name="layer">The layer; its index does not matter, its members do.</param>
+    /// <param name="index">Its entries in their binary form, in pieces that follow each other. A large index is never in memory as a whole.</param>
+    /// <param name="origin">Where it was read.</param>
+    /// <param name="cancellationToken">Nothing is stored then.</param>
+    /// <returns>The layer as <see cref="FindLayerAsync"/> gives it.</returns>
+    Task<IndexedLayer> RecordLayerAsync(IndexedLayer layer, IReadOnlyList<ReadOnlyMemory<byte>> index, ImageOrigin origin, CancellationToken cancellationToken);
 
     /// <summary>
     /// Stores everything of <paramref name="notification"/> in one transaction and lets the tag stand for its images. What is stored
     /// already stays as it is; repeating the call changes nothing.
     /// </summary>
+    /// <exception cref="FailureException">Unavailable <c>Layer.Collected</c>: a large layer of it is not in the catalog any more.</exception>
     Task RecordAsync(Notification notification, CancellationToken cancellationToken);
 }

@@ -1,3 +1,4 @@
+using System.Buffers;
 using Starlight.Domain.Bundles;
 using Starlight.Domain.Content;
 using Starlight.Domain.Trees;
@@ -12,15 +13,27 @@ namespace Starlight.Application.Abstractions.Images;
 /// </param>
 public sealed record FilesystemImageContents(Digest Digest, IReadOnlyList<ContentRef> Contents);
 
+/// <summary>A filesystem image that was built just now. A large one lies in a file: its bytes must not be used once this is disposed.</summary>
+public sealed class BuiltFilesystem(IMemoryOwner<byte> owner, Digest digest) : IDisposable
+{
+    public ReadOnlyMemory<byte> Bytes => owner.Memory;
+
+    /// <summary>sha256 of <see cref="Bytes"/>.</summary>
+    public Digest Digest => digest;
+
+    public void Dispose() => owner.Dispose();
+}
+
 /// <summary>
-/// Turns merged trees into filesystem images and back (docs/formats/filesystem-image.md). Pure functions of their arguments; safe for
+/// Turns merged trees into filesystem images and back (docs/formats/filesystem-image.md). The results depend on the arguments alone; safe for
 /// concurrent use. Images of other origin fail with <c>FilesystemImage.Malformed</c> (DataCorrupt), trees beyond the format's limits with
 /// <c>FilesystemImage.TreeUnsupported</c> (ResourceExhausted), both as <see cref="Starlight.Domain.SharedKernel.FailureException"/>.
 /// </summary>
 public interface IFilesystemImages
 {
     /// <summary>The image of a tree. The same tree gives the same bytes on every machine.</summary>
-    ReadOnlyMemory<byte> Build(FileTree tree);
+    /// <exception cref="Starlight.Domain.SharedKernel.FailureException">ResourceExhausted <c>Spool.NoSpace</c>: a large image goes to a temporary file, for which there is no room.</exception>
+    BuiltFilesystem Build(FileTree tree);
 
     /// <summary>Digest and content list of an image. The bytes are treated as hostile.</summary>
     FilesystemImageContents ReadContents(ReadOnlyMemory<byte> image);

@@ -1,3 +1,4 @@
+using Starlight.Application.Abstractions.Catalog;
 using Starlight.Domain.Catalog;
 using Starlight.Domain.Content;
 
@@ -21,7 +22,7 @@ public delegate Task<Stream> OpenBlobRange(long offset, long length, Cancellatio
 public interface ILayerContents
 {
     /// <summary>Those of <paramref name="wanted"/> that the layer has, each once.</summary>
-    IReadOnlyList<LocatedContent> Locate(IndexedLayer layer, IReadOnlySet<Digest> wanted);
+    IReadOnlyList<LocatedContent> Locate(LayerIndex layer, IReadOnlySet<Digest> wanted);
 
     /// <summary>Reads contents that have pieces into <paramref name="sink"/>, in the order of the blob, neighbours in one range. The sink checks the digests.</summary>
     /// <exception cref="Starlight.Domain.SharedKernel.FailureException">DataCorrupt if a piece is not where it was said to be.</exception>

@@ -1,5 +1,6 @@
 using Starlight.Domain.Content;
 using Starlight.Domain.Images;
+using Starlight.Domain.Ordering;
 using Starlight.Domain.Trees;
 
 namespace Starlight.Application.Abstractions.Images;
@@ -36,15 +37,28 @@ public interface ILayerConverter
     /// </summary>
     /// <param name="blob">From its beginning; read to its end.</param>
     /// <param name="source">Its descriptor.</param>
-    /// <param name="progress">Receives bytes of <paramref name="blob"/> read since the last call.</param>
+    /// <param name="files">
+    /// Come first, in their order, before a prefetch landmark; everything else follows as it was. What the layer means does not change. Also a valid eStargz layer is rewritten unless it has just this order.
+    /// Null to leave the order alone; none of them in the layer is the same, but for a layer that is eStargz and has another order.
+    /// </param>
+    /// <param name="progress">Receives bytes of <paramref name="blob"/> dealt with since the last call.</param>
     /// <param name="cancellationToken">Removes what was written.</param>
     /// <exception cref="Starlight.Domain.SharedKernel.FailureException">DataCorrupt if the bytes are not a layer.</exception>
-    Task<ConvertedLayer> ConvertAsync(Stream blob, Descriptor source, IProgress<long>? progress, CancellationToken cancellationToken);
+    Task<ConvertedLayer> ConvertAsync(Stream blob, Descriptor source, PrioritizedFiles? files, IProgress<long>? progress, CancellationToken cancellationToken);
 
-    /// <summary>Reads a layer that should be eStargz: null if it is not, or not the one its annotation announces.</summary>
+    /// <summary>Reads a layer that should be eStargz: null if it is not, or not the one its annotation announces, or if other entries come first than <paramref name="files"/> want.</summary>
+    /// <param name="blob">From its beginning; read to its end.</param>
+    /// <param name="descriptor">Its descriptor.</param>
+    /// <param name="files">As for <see cref="ConvertAsync"/>; null if none must come first.</param>
+    /// <param name="cancellationToken">Removes what was written.</param>
     /// <exception cref="Starlight.Domain.SharedKernel.FailureException">DataCorrupt if the bytes are not even a layer.</exception>
-    Task<ConvertedLayer?> TryRecogniseAsync(Stream blob, Descriptor descriptor, CancellationToken cancellationToken);
+    Task<ConvertedLayer?> TryRecogniseAsync(Stream blob, Descriptor descriptor, PrioritizedFiles? files, CancellationToken cancellationToken);
 }
+
+/// <summary>Which conversion of a layer is meant.</summary>
+/// <param name="Source">Digest of the layer it is made from.</param>
+/// <param name="Files">Names the files that come first (<see cref="PrioritizedFiles.Digest"/> of those that are in the layer); null if none was asked for.</param>
+public readonly record struct ConversionKey(Digest Source, Digest? Files = null);
 
 /// <summary>What is known of an earlier conversion.</summary>
 /// <param name="Repositories">Names (<c>registry/repository</c>) that hold the converted blob, the latest last.</param>
@@ -53,7 +67,10 @@ public sealed record CachedConversion(ConvertedLayerInfo Layer, IReadOnlyList<La
 /// <summary>Remembers conversions on this machine. Never fails but by cancellation: what cannot be read or stored is as if it were not there.</summary>
 public interface IConversionCache
 {
-    Task<CachedConversion?> TryGetAsync(Digest source, CancellationToken cancellationToken);
+    Task<CachedConversion?> TryGetAsync(ConversionKey key, CancellationToken cancellationToken);
 
-    Task StoreAsync(Digest source, CachedConversion conversion, CancellationToken cancellationToken);
+    /// <summary>The entries of a layer of which any conversion is known, in any order; null if none is.</summary>
+    Task<IReadOnlyList<LayerEntry>?> TryGetEntriesAsync(Digest source, CancellationToken cancellationToken);
+
+    Task StoreAsync(ConversionKey key, CachedConversion conversion, CancellationToken cancellationToken);
 }

@@ -38,9 +38,10 @@ public interface ILayerScanner
     /// <exception cref="Starlight.Domain.SharedKernel.FailureException">DataCorrupt if the bytes are not a layer.</exception>
     Task<LayerScan> ScanAsync(Stream blob, string mediaType, IContentSink? sink, CancellationToken cancellationToken);
 
-    /// <summary>Compact binary form of a layer's entries for storage (docs/formats/layer-index.md).</summary>
-    byte[] EncodeIndex(IReadOnlyList<LayerEntry> entries);
+    /// <summary>Compact binary form of a layer's entries for storage (docs/formats/layer-index.md), in pieces that follow each other.</summary>
+    IReadOnlyList<ReadOnlyMemory<byte>> EncodeIndex(IReadOnlyList<LayerEntry> entries);
 
+    /// <summary>The entries are made anew from <paramref name="index"/> whenever they are asked for.</summary>
     /// <exception cref="Starlight.Domain.SharedKernel.FailureException">DataCorrupt.</exception>
     IReadOnlyList<LayerEntry> DecodeIndex(ReadOnlyMemory<byte> index);
 }

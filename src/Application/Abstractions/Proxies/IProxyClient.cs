@@ -85,6 +85,7 @@ public interface IProxyClient
     /// <param name="reference">The image.</param>
     /// <param name="platform">Null for all that the proxy knows.</param>
     /// <param name="all">Also contents that are not expected to be opened during start-up.</param>
+    /// <param name="anyVersion">If the proxy does not know the image, of another version in its repository that was traced.</param>
     /// <param name="cancellationToken">Ends the wait.</param>
-    Task<IReadOnlyList<SentOrder>> GetOrderAsync(ProxyProfile proxy, ImageReference reference, Platform? platform, bool all, CancellationToken cancellationToken);
+    Task<IReadOnlyList<SentOrder>> GetOrderAsync(ProxyProfile proxy, ImageReference reference, Platform? platform, bool all, bool anyVersion, CancellationToken cancellationToken);
 }

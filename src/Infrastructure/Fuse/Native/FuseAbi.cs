@@ -19,6 +19,7 @@ internal enum FuseOpcode : uint
     FUSE_INTERRUPT = 36,
     FUSE_DESTROY = 38,
     FUSE_BATCH_FORGET = 42,
+    FUSE_READDIRPLUS = 44,
 }
 
 /// <summary>Sizes, offsets and flags of the structures we exchange; linux/fuse.h, protocol 7.38. All integers are in host order.</summary>
@@ -35,12 +36,16 @@ internal static class FuseAbi
     /// <summary>FUSE_MIN_READ_BUFFER: the kernel refuses (EINVAL) to fill a smaller one. Our requests have at most a header and a 255-byte name.</summary>
     public const int RequestBufferSize = 8192;
 
-    /// <summary>The longest reply we write: header and entry_out.</summary>
-    public const int ReplyBufferSize = OutHeaderSize + EntryOutSize;
+    /// <summary>The longest reply we write: a container's directory with its 256 entries. The kernel asks for parts of it, as its reader's buffer is long.</summary>
+    public const int ReplyBufferSize = OutHeaderSize + (256 * (EntryOutSize + DirentSize));
 
     public const int InHeaderSize = 40;
     public const int OutHeaderSize = 16;
     public const int EntryOutSize = 128;
+
+    /// <summary>fuse_dirent with a name of up to eight bytes.</summary>
+    public const int DirentSize = 32;
+
     public const int AttrOutSize = 104;
     public const int AttrSize = 88;
     public const int InitInMinSize = 16;
@@ -54,6 +59,9 @@ internal static class FuseAbi
     /// <summary>Lookups in one directory run in parallel. Without it a single parked lookup would block all others.</summary>
     public const uint FUSE_PARALLEL_DIROPS = 1 << 18;
 
+    /// <summary>Listing a directory brings its entries into the kernel's cache, as so many lookups would.</summary>
+    public const uint FUSE_DO_READDIRPLUS = 1 << 13;
+
     /// <summary>flags2 is valid.</summary>
     public const uint FUSE_INIT_EXT = 1 << 30;
 
@@ -62,6 +70,9 @@ internal static class FuseAbi
 
     /// <summary>Notification: forget a cached name (fuse_notify_inval_entry_out: parent u64, namelen u32, flags u32, name, NUL).</summary>
     public const int FUSE_NOTIFY_INVAL_ENTRY = 3;
+
+    /// <summary>DT_DIR.</summary>
+    public const uint DirentDirectory = 4;
 
     /// <summary>S_IFDIR | 0555.</summary>
     public const uint DirectoryMode = 0x4000 | 0x16D;

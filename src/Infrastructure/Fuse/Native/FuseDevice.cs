@@ -21,7 +21,6 @@ internal sealed unsafe partial class FuseDevice : IDisposable
     private const int O_CLOEXEC = 0x80000;
     private const int EFD_CLOEXEC = O_CLOEXEC;
     private const int EFD_NONBLOCK = O_NONBLOCK;
-    private const short POLLIN = 1;
 
     private readonly SafeFileHandle _device;
     private readonly SafeFileHandle _stop;
@@ -61,10 +60,10 @@ internal sealed unsafe partial class FuseDevice : IDisposable
     }
 
     /// <summary>
-    /// Waits for the next request and copies it into <paramref name="buffer"/> (at least <see cref="FuseAbi.RequestBufferSize"/>, 8-byte aligned).
+    /// Waits in <paramref name="queue"/> for the next request and copies it into <paramref name="buffer"/> (at least <see cref="FuseAbi.RequestBufferSize"/>, 8-byte aligned).
     /// Gives its length, or 0 when <see cref="Stop"/> was called or the mount is gone (ENODEV).
     /// </summary>
-    public int Read(Span<byte> buffer)
+    public int Read(Span<byte> buffer, FuseQueue queue)
     {
         fixed (byte* start = buffer)
         {
@@ -79,7 +78,7 @@ internal sealed unsafe partial class FuseDevice : IDisposable
                 switch (Errno.Last)
                 {
                     case Errno.EAGAIN:
-                        if (!WaitReadable())
+                        if (!queue.Wait())
                         {
                             return 0;
                         }
@@ -114,6 +113,9 @@ internal sealed unsafe partial class FuseDevice : IDisposable
         }
     }
 
+    /// <summary>Where one thread waits for requests; disposed of before this.</summary>
+    public FuseQueue CreateQueue() => new(Descriptor, (int)_stop.DangerousGetHandle());
+
     /// <summary>Makes every present and later <see cref="Read"/> give 0.</summary>
     public void Stop()
     {
@@ -128,33 +130,6 @@ internal sealed unsafe partial class FuseDevice : IDisposable
         _stop.Dispose();
     }
 
-    private bool WaitReadable()
-    {
-        PollFd* fds = stackalloc PollFd[2];
-        while (true)
-        {
-            fds[0] = new PollFd { Fd = Descriptor, Events = POLLIN };
-            fds[1] = new PollFd { Fd = (int)_stop.DangerousGetHandle(), Events = POLLIN };
-            if (PollNative(fds, 2, -1) > 0)
-            {
-                return fds[1].ReturnedEvents == 0;
-            }
-
-            if (Errno.Last != Errno.EINTR)
-            {
-                throw new IOException($"polling /dev/fuse failed: {Errno.Describe(Errno.Last)}");
-            }
-        }
-    }
-
-    [StructLayout(LayoutKind.Sequential)]
-    private struct PollFd
-    {
-        public int Fd;
-        public short Events;
-        public short ReturnedEvents;
-    }
-
     [LibraryImport("libc", EntryPoint = "open", SetLastError = true)]
     private static partial int OpenNative(byte* path, int flags);
 
@@ -163,9 +138,6 @@ internal sealed unsafe partial class FuseDevice : IDisposable
 
     [LibraryImport("libc", EntryPoint = "write", SetLastError = true)]
     private static partial nint WriteNative(int fd, byte* buffer, nuint count);
-
-    [LibraryImport("libc", EntryPoint = "poll", SetLastError = true)]
-    private static partial int PollNative(PollFd* fds, nuint count, int timeoutMilliseconds);
 
     [LibraryImport("libc", EntryPoint = "eventfd", SetLastError = true)]
     private static partial int EventFdNative(uint initial, int flags);

@@ -6,6 +6,7 @@ using Microsoft.Extensions.Logging;
 using Starlight.Application.Abstractions.Images;
 using Starlight.Domain.Content;
 using Starlight.Domain.SharedKernel;
+using Starlight.Domain.Trees;
 using Starlight.Infrastructure.Images.Layers;
 
 namespace Starlight.Infrastructure.Images.EStargz;
@@ -19,7 +20,7 @@ internal sealed record ConversionCacheOptions(string Directory, long MaxBytes = 
 }
 
 /// <summary>
-/// One small file for each converted layer, named by the source layer's digest:
+/// One small file for each converted layer, named by the source layer's digest, and by that of the files that come first if there are any (<c>SOURCE-FILES</c>):
 /// <code>
 /// sha256 of the rest, 64 hex digits, '\n' | JSON in one line, '\n' | layer index (docs/formats/layer-index.md)
 /// </code>
@@ -40,34 +41,24 @@ internal sealed partial class ConversionCache(ConversionCacheOptions options, IL
 
     private string Entries => Path.Combine(options.Directory, "v1");
 
-    public async Task<CachedConversion?> TryGetAsync(Digest source, CancellationToken cancellationToken)
-    {
-        string path = PathOf(source);
-        try
-        {
-            byte[] file = await File.ReadAllBytesAsync(path, cancellationToken);
-            CachedConversion conversion = Decode(file);
-            if (DateTime.UtcNow - File.GetLastWriteTimeUtc(path) > Stale)
-            {
-                File.SetLastWriteTimeUtc(path, DateTime.UtcNow);
-            }
+    public Task<CachedConversion?> TryGetAsync(ConversionKey key, CancellationToken cancellationToken) => TryReadAsync(PathOf(key), cancellationToken);
 
-            return conversion;
-        }
-        catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
+    public async Task<IReadOnlyList<LayerEntry>?> TryGetEntriesAsync(Digest source, CancellationToken cancellationToken)
+    {
+        foreach (string path in PathsOf(source))
         {
-            return null;
+            if (await TryReadAsync(path, cancellationToken) is { } conversion)
+            {
+                return conversion.Entries;
+            }
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or JsonException or FailureException)
-        {
-            Unusable(logger, path, e.Message);
-            return null;
-        }
+
+        return null;
     }
 
-    public async Task StoreAsync(Digest source, CachedConversion conversion, CancellationToken cancellationToken)
+    public async Task StoreAsync(ConversionKey key, CachedConversion conversion, CancellationToken cancellationToken)
     {
-        string path = PathOf(source);
+        string path = PathOf(key);
         string temporary = path + "." + Path.GetRandomFileName();
         try
         {
@@ -87,6 +78,30 @@ internal sealed partial class ConversionCache(ConversionCacheOptions options, IL
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             Unusable(logger, path, e.Message);
+        }
+    }
+
+    private async Task<CachedConversion?> TryReadAsync(string path, CancellationToken cancellationToken)
+    {
+        try
+        {
+            byte[] file = await File.ReadAllBytesAsync(path, cancellationToken);
+            CachedConversion conversion = Decode(file);
+            if (DateTime.UtcNow - File.GetLastWriteTimeUtc(path) > Stale)
+            {
+                File.SetLastWriteTimeUtc(path, DateTime.UtcNow);
+            }
+
+            return conversion;
+        }
+        catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
+        {
+            return null;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or JsonException or FailureException)
+        {
+            Unusable(logger, path, e.Message);
+            return null;
         }
     }
 
@@ -144,7 +159,20 @@ internal sealed partial class ConversionCache(ConversionCacheOptions options, IL
 
     private static Digest Parse(string text) => Digest.Parse(text).Value;
 
-    private string PathOf(Digest source) => Path.Combine(Entries, source.Hex);
+    private string PathOf(ConversionKey key) => Path.Combine(Entries, key.Files is { } files ? $"{key.Source.Hex}-{files.Hex}" : key.Source.Hex);
+
+    /// <summary>Of all conversions of a layer. Temporary files have a dot in their names.</summary>
+    private string[] PathsOf(Digest source)
+    {
+        try
+        {
+            return [.. Directory.EnumerateFiles(Entries, source.Hex + "*").Where(p => !Path.GetFileName(p).Contains('.', StringComparison.Ordinal)).Order(StringComparer.Ordinal)];
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return [];
+        }
+    }
 
     [LoggerMessage(1, LogLevel.Warning, "conversion cache: {Path} is ignored: {Reason}")]
     private static partial void Unusable(ILogger logger, string path, string reason);

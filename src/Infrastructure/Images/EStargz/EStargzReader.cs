@@ -109,7 +109,7 @@ internal static partial class EStargzReader
         List<EStargzFile> files = [];
         List<EStargzChunk> chunks = [];
         TocEntry? current = null;
-        bool hasLandmark = false;
+        int? prioritized = null;
         bool namesAreExact = true;
         foreach (TocEntry? entry in toc.Entries!)
         {
@@ -135,7 +135,7 @@ internal static partial class EStargzReader
         }
 
         End();
-        return new EStargzToc(tocOffset, digest, files, hasLandmark, namesAreExact);
+        return new EStargzToc(tocOffset, digest, files, prioritized, namesAreExact);
 
         void End()
         {
@@ -148,7 +148,7 @@ internal static partial class EStargzReader
             chunks.Clear();
             if (EStargzNames.IsLandmarkName(file.Entry.Path))
             {
-                hasLandmark = true;
+                prioritized = file.Entry.Path == EStargzNames.PrefetchLandmark ? files.Count : prioritized ?? 0;
                 return;
             }
 

@@ -21,6 +21,6 @@ internal sealed record EStargzFile(LayerEntry Entry, IReadOnlyList<EStargzChunk>
 /// <param name="Offset">Where the TOC's gzip member begins.</param>
 /// <param name="Digest">sha256 of the TOC's JSON: what the layer's annotation must say.</param>
 /// <param name="Files">In the TOC's order, without landmarks.</param>
-/// <param name="HasLandmark">One of the two landmarks is there, as the format demands.</param>
+/// <param name="Prioritized">How many entries stand before the prefetch landmark, 0 if there is the other one; null if there is none, which the format does not allow.</param>
 /// <param name="NamesAreExact">False if a name or target has U+FFFD: JSON cannot carry names that are not UTF-8, so the real ones are only in the tar headers.</param>
-internal sealed record EStargzToc(long Offset, Digest Digest, IReadOnlyList<EStargzFile> Files, bool HasLandmark, bool NamesAreExact);
+internal sealed record EStargzToc(long Offset, Digest Digest, IReadOnlyList<EStargzFile> Files, int? Prioritized, bool NamesAreExact);

@@ -1,5 +1,6 @@
 using System.Collections;
 using Starlight.Domain.Trees;
+using Starlight.Infrastructure.Native;
 
 namespace Starlight.Infrastructure.Images.Layers;
 
@@ -75,6 +76,7 @@ internal sealed class EntryLog : IReadOnlyList<LayerEntry>
         LayerIndexCodec.Reader reader = new(bytes.Span);
         long pathBytes = 0;
         int start = 0;
+        int relaxedAt = 0;
         Chunk chunk = new(default, 0, State.First);
         for (int i = 0; i < count; i++)
         {
@@ -83,6 +85,12 @@ internal sealed class EntryLog : IReadOnlyList<LayerEntry>
             {
                 log._chunks.Add(chunk with { Bytes = bytes[start..at] });
                 (start, chunk) = (at, new Chunk(default, i, log._last));
+            }
+
+            if (at - relaxedAt >= SpooledMemory.Stride)
+            {
+                SpooledMemory.Relax(bytes);
+                relaxedAt = at;
             }
 
             LayerEntry entry = LayerIndexCodec.Decode(ref reader, log._last.Path, log._last.Owner);
@@ -128,6 +136,11 @@ internal sealed class EntryLog : IReadOnlyList<LayerEntry>
             {
                 at = Next(at);
                 yield return at.Current!;
+            }
+
+            if (chunk % (SpooledMemory.Stride / ChunkLength) == 0)
+            {
+                SpooledMemory.Relax(_chunks[chunk].Bytes);
             }
         }
     }

@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.IO.Compression;
+using Starlight.Application.Abstractions.Catalog;
 using Starlight.Application.Abstractions.Images;
 using Starlight.Domain.Catalog;
 using Starlight.Domain.Content;
@@ -17,8 +18,8 @@ internal sealed class LayerContents : ILayerContents
 
     private const int BufferSize = 64 * 1024;
 
-    public IReadOnlyList<LocatedContent> Locate(IndexedLayer layer, IReadOnlySet<Digest> wanted) =>
-        LayerMembers.Locate(layer.Members.Span, LayerIndexCodec.Decode(layer.Index), wanted);
+    public IReadOnlyList<LocatedContent> Locate(LayerIndex layer, IReadOnlySet<Digest> wanted) =>
+        LayerMembers.Locate(layer.Members.Span, LayerIndexCodec.Decode(layer.Entries), wanted);
 
     public async Task ReadAsync(OpenBlobRange open, IReadOnlyList<LocatedContent> contents, IContentSink sink, CancellationToken cancellationToken)
     {

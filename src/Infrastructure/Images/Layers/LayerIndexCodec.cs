@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using Starlight.Domain.Content;
 using Starlight.Domain.Trees;
+using Starlight.Infrastructure.Native;
 
 namespace Starlight.Infrastructure.Images.Layers;
 
@@ -32,22 +33,35 @@ internal static class LayerIndexCodec
 
     public static byte[] Encode(IReadOnlyList<LayerEntry> entries)
     {
+        IReadOnlyList<ReadOnlyMemory<byte>> pieces = EncodePieces(entries);
+        byte[] index = new byte[pieces.Sum(p => p.Length)];
+        int at = 0;
+        foreach (ReadOnlyMemory<byte> piece in pieces)
+        {
+            piece.CopyTo(index.AsMemory(at));
+            at += piece.Length;
+        }
+
+        return index;
+    }
+
+    /// <summary>The same bytes in pieces that follow each other. Of an <see cref="EntryLog"/> nothing is copied.</summary>
+    public static IReadOnlyList<ReadOnlyMemory<byte>> EncodePieces(IReadOnlyList<LayerEntry> entries)
+    {
         EntryLog log = entries as EntryLog ?? EntryLog.Of(entries);
         Writer head = new();
         head.Bytes(Magic);
         head.Byte(Version);
         head.Number((ulong)log.Count);
-        byte[] index = new byte[head.Written.Length + log.ByteCount + SealLength];
-        head.Written.CopyTo(index);
-        int at = head.Written.Length;
-        foreach (ReadOnlyMemory<byte> chunk in log.Chunks)
+        List<ReadOnlyMemory<byte>> pieces = [head.Written.ToArray(), .. log.Chunks];
+        using IncrementalHash hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        foreach (ReadOnlyMemory<byte> piece in pieces)
         {
-            chunk.Span.CopyTo(index.AsSpan(at));
-            at += chunk.Length;
+            hash.AppendData(piece.Span);
         }
 
-        SHA256.HashData(index.AsSpan(0, at)).AsSpan(0, SealLength).CopyTo(index.AsSpan(at));
-        return index;
+        pieces.Add(hash.GetHashAndReset().AsMemory(0, SealLength));
+        return pieces;
     }
 
     /// <summary>Checks all of it. The entries are made anew whenever they are asked for, from <paramref name="index"/>, which must not change.</summary>
@@ -65,7 +79,7 @@ internal static class LayerIndexCodec
         }
 
         Span<byte> hash = stackalloc byte[SHA256.HashSizeInBytes];
-        SHA256.HashData(bytes[..^SealLength], hash);
+        SpooledMemory.Hash(index[..^SealLength]).CopyTo(hash);
         if (!hash[..SealLength].SequenceEqual(bytes[^SealLength..]))
         {
             throw LayerFailures.IndexMalformed("its seal does not match, so it is cut off or damaged");

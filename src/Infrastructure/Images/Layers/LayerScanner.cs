@@ -51,7 +51,7 @@ internal sealed class LayerScanner : ILayerScanner
         return new LayerScan(WithoutFormatEntries(entries), diffId, reader.Length, IsEStargz: true) { Members = members };
     }
 
-    public byte[] EncodeIndex(IReadOnlyList<LayerEntry> entries) => LayerIndexCodec.Encode(entries);
+    public IReadOnlyList<ReadOnlyMemory<byte>> EncodeIndex(IReadOnlyList<LayerEntry> entries) => LayerIndexCodec.EncodePieces(entries);
 
     public IReadOnlyList<LayerEntry> DecodeIndex(ReadOnlyMemory<byte> index) => LayerIndexCodec.Decode(index);
 

@@ -23,6 +23,7 @@ internal sealed partial class TarReader
     public async ValueTask<TarEntry?> NextAsync(CancellationToken cancellationToken)
     {
         await SkipContentAsync(cancellationToken);
+        EntryOffset = _length - (_end - _start);
         _headers.ResetWrittenCount();
         Extensions extensions = new();
         while (true)

@@ -37,6 +37,9 @@ internal sealed partial class TarReader : IDisposable
     /// <summary>Bytes of the tar read so far; its length after <see cref="DrainAsync"/>.</summary>
     public long Length => _length;
 
+    /// <summary>Where the tar has the first header of the entry that was read last, and at its end what follows the last entry.</summary>
+    public long EntryOffset { get; private set; }
+
     public void Dispose()
     {
         _diffHash.Dispose();

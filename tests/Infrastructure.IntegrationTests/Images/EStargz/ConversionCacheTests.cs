@@ -24,22 +24,37 @@ public sealed class ConversionCacheTests : IDisposable
     public async Task Get_WhenStored_GivesItBack()
     {
         ConversionCache cache = Cache();
-        await cache.StoreAsync(Source, Conversion, CancellationToken.None);
+        await cache.StoreAsync(new ConversionKey(Source), Conversion, CancellationToken.None);
 
-        CachedConversion found = (await cache.TryGetAsync(Source, CancellationToken.None)).ShouldNotBeNull();
+        CachedConversion found = (await cache.TryGetAsync(new ConversionKey(Source), CancellationToken.None)).ShouldNotBeNull();
 
         found.Layer.ShouldBe(Conversion.Layer);
         LayerBlobs.Text(found.Entries).ShouldBe(LayerBlobs.Text(Conversion.Entries));
         found.Repositories.ShouldBe(Conversion.Repositories);
-        (await cache.TryGetAsync(Digest.Of("other"u8), CancellationToken.None)).ShouldBeNull();
+        (await cache.TryGetAsync(new ConversionKey(Digest.Of("other"u8)), CancellationToken.None)).ShouldBeNull();
         Directory.GetFiles(_scratch["cache/v1"]).Length.ShouldBe(1);
+    }
+
+    [Fact]
+    public async Task Get_WhenOtherFilesCameFirst_GivesOnlyTheEntries()
+    {
+        ConversionCache cache = Cache();
+        ConversionKey key = new(Source, Digest.Of("files"u8));
+        (await cache.TryGetEntriesAsync(Source, CancellationToken.None)).ShouldBeNull();
+        await cache.StoreAsync(key, Conversion, CancellationToken.None);
+
+        (await cache.TryGetAsync(key, CancellationToken.None)).ShouldNotBeNull();
+        (await cache.TryGetAsync(new ConversionKey(Source), CancellationToken.None)).ShouldBeNull();
+        (await cache.TryGetAsync(new ConversionKey(Source, Digest.Of("others"u8)), CancellationToken.None)).ShouldBeNull();
+        LayerBlobs.Text((await cache.TryGetEntriesAsync(Source, CancellationToken.None)).ShouldNotBeNull()).ShouldBe(LayerBlobs.Text(Conversion.Entries));
+        (await cache.TryGetEntriesAsync(Digest.Of("other"u8), CancellationToken.None)).ShouldBeNull();
     }
 
     [Fact]
     public async Task Get_WhenFileIsDamaged_GivesNothing()
     {
         ConversionCache cache = Cache();
-        await cache.StoreAsync(Source, Conversion, CancellationToken.None);
+        await cache.StoreAsync(new ConversionKey(Source), Conversion, CancellationToken.None);
         string path = Directory.GetFiles(_scratch["cache/v1"]).Single();
         byte[] good = await File.ReadAllBytesAsync(path);
         for (int i = 0; i < good.Length; i++)
@@ -47,7 +62,7 @@ public sealed class ConversionCacheTests : IDisposable
             byte[] bad = [.. good];
             bad[i] ^= 1;
             await File.WriteAllBytesAsync(path, i % 2 == 0 ? bad : good[..i]);
-            (await cache.TryGetAsync(Source, CancellationToken.None)).ShouldBeNull($"byte {i}");
+            (await cache.TryGetAsync(new ConversionKey(Source), CancellationToken.None)).ShouldBeNull($"byte {i}");
         }
     }
 
@@ -57,27 +72,27 @@ public sealed class ConversionCacheTests : IDisposable
         await File.WriteAllTextAsync(_scratch["cache"], "a file is in the way");
         ConversionCache cache = Cache();
 
-        await cache.StoreAsync(Source, Conversion, CancellationToken.None);
+        await cache.StoreAsync(new ConversionKey(Source), Conversion, CancellationToken.None);
 
-        (await cache.TryGetAsync(Source, CancellationToken.None)).ShouldBeNull();
+        (await cache.TryGetAsync(new ConversionKey(Source), CancellationToken.None)).ShouldBeNull();
     }
 
     [Fact]
     public async Task Store_WhenThereIsNoMoreRoom_RemovesWhatWasNotUsedForLongest()
     {
-        await Cache().StoreAsync(Source, Conversion, CancellationToken.None);
+        await Cache().StoreAsync(new ConversionKey(Source), Conversion, CancellationToken.None);
         string first = Directory.GetFiles(_scratch["cache/v1"]).Single();
         ConversionCache cache = Cache(maxBytes: 3 * new FileInfo(first).Length);
         Digest[] sources = [Source, .. Enumerable.Range(0, 3).Select(i => Digest.Of([(byte)i]))];
         for (int i = 0; i < sources.Length - 1; i++)
         {
-            await cache.StoreAsync(sources[i], Conversion, CancellationToken.None);
+            await cache.StoreAsync(new ConversionKey(sources[i]), Conversion, CancellationToken.None);
             File.SetLastWriteTimeUtc(_scratch[$"cache/v1/{sources[i].Hex}"], DateTime.UtcNow - TimeSpan.FromDays(10 - i));
         }
 
         // The oldest was used just now.
-        (await cache.TryGetAsync(sources[0], CancellationToken.None)).ShouldNotBeNull();
-        await cache.StoreAsync(sources[^1], Conversion, CancellationToken.None);
+        (await cache.TryGetAsync(new ConversionKey(sources[0]), CancellationToken.None)).ShouldNotBeNull();
+        await cache.StoreAsync(new ConversionKey(sources[^1]), Conversion, CancellationToken.None);
 
         Directory.GetFiles(_scratch["cache/v1"]).Select(Path.GetFileName).ShouldBe([sources[0].Hex, sources[^1].Hex], ignoreOrder: true);
     }

@@ -24,7 +24,7 @@ public sealed class EStargzReaderTests : IDisposable
         EStargzToc toc = (await ReadAsync(blob, info.TocDigest)).ShouldNotBeNull();
 
         LayerBlobs.Text(toc.Files.Select(f => f.Entry)).ShouldBe(LayerBlobs.Text((await LayerBlobs.ScanAsync(tar)).Entries));
-        (toc.Digest, toc.HasLandmark, toc.NamesAreExact).ShouldBe((info.TocDigest, true, true));
+        (toc.Digest, toc.Prioritized, toc.NamesAreExact).ShouldBe((info.TocDigest, 0, true));
     }
 
     [Fact]
@@ -153,7 +153,7 @@ public sealed class EStargzReaderTests : IDisposable
     private async Task<(byte[] Blob, ConvertedLayerInfo Info)> ConvertAsync(byte[] tar)
     {
         using EStargzConverter converter = new(new EStargzConverterOptions(_scratch.Path));
-        using ConvertedLayer layer = await converter.ConvertAsync(new MemoryStream(tar), new Descriptor(MediaTypes.OciLayer, default, 0), progress: null, CancellationToken.None);
+        using ConvertedLayer layer = await converter.ConvertAsync(new MemoryStream(tar), new Descriptor(MediaTypes.OciLayer, default, 0), files: null, progress: null, CancellationToken.None);
         using MemoryStream blob = new();
         await layer.Open().CopyToAsync(blob);
         return (blob.ToArray(), layer.Info);
@@ -166,6 +166,6 @@ public sealed class EStargzReaderTests : IDisposable
         {
             Annotations = new Dictionary<string, string>(StringComparer.Ordinal) { [StarlightAnnotations.TocDigest] = tocDigest.ToString() },
         };
-        return await converter.ConvertAsync(new DribblingStream(blob), descriptor, progress: null, CancellationToken.None);
+        return await converter.ConvertAsync(new DribblingStream(blob), descriptor, files: null, progress: null, CancellationToken.None);
     }
 }

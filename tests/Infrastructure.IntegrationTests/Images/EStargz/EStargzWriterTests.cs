@@ -64,7 +64,7 @@ public sealed class EStargzWriterTests : IDisposable
 
         foreach (Stream source in new Stream[] { new DribblingStream(tar), new MemoryStream(tar), new DribblingStream([.. tar.Chunk(50_000).SelectMany(c => LayerBlobs.Gzip(c, CompressionLevel.Fastest))]) })
         {
-            using ConvertedLayer again = await Converter().ConvertAsync(source, new Descriptor(MediaTypes.OciLayer, default, 0), progress: null, CancellationToken.None);
+            using ConvertedLayer again = await Converter().ConvertAsync(source, new Descriptor(MediaTypes.OciLayer, default, 0), files: null, progress: null, CancellationToken.None);
             again.Info.ShouldBe(first);
         }
 
@@ -166,7 +166,7 @@ public sealed class EStargzWriterTests : IDisposable
 
         EStargzToc toc = (await EStargzReader.TryReadAsync((o, l, _) => Task.FromResult(file.Open(o, l)), file.Length, summary.TocDigest, CancellationToken.None)).ShouldNotBeNull();
 
-        toc.HasLandmark.ShouldBeTrue();
+        toc.Prioritized.ShouldBe(1);
         toc.Files.Select(f => f.Entry.Path.Raw).ShouldBe(["hot", "cold"]);
         byte[] blob = await ReadAsync(file.Open(0, file.Length));
         Encoding.UTF8.GetString(Gunzip(blob)).ShouldContain(".prefetch.landmark");
@@ -179,7 +179,7 @@ public sealed class EStargzWriterTests : IDisposable
         CountingProgress progress = new(() => cancel.Cancel());
 
         await Should.ThrowAsync<OperationCanceledException>(() => Converter().ConvertAsync(
-            new BigTarStream(4, 8 << 20), new Descriptor(MediaTypes.OciLayer, default, 0), progress, cancel.Token));
+            new BigTarStream(4, 8 << 20), new Descriptor(MediaTypes.OciLayer, default, 0), files: null, progress, cancel.Token));
 
         Directory.GetFileSystemEntries(_scratch.Path).ShouldBeEmpty();
     }
@@ -191,7 +191,7 @@ public sealed class EStargzWriterTests : IDisposable
         long peak = 0;
         CountingProgress progress = new(() => peak = Math.Max(peak, GC.GetTotalMemory(forceFullCollection: false)));
 
-        using ConvertedLayer layer = await Converter().ConvertAsync(new BigTarStream(3, 24 << 20), new Descriptor(MediaTypes.OciLayer, default, 0), progress, CancellationToken.None);
+        using ConvertedLayer layer = await Converter().ConvertAsync(new BigTarStream(3, 24 << 20), new Descriptor(MediaTypes.OciLayer, default, 0), files: null, progress, CancellationToken.None);
 
         layer.Entries.Count.ShouldBe(3);
         // in flight: 16 MiB raw, as much compressed, one member each way growing in a pool; other tests run beside this one
@@ -268,7 +268,7 @@ public sealed class EStargzWriterTests : IDisposable
 
     private async Task<(ConvertedLayerInfo Info, byte[] Blob)> ConvertAsync(byte[] source)
     {
-        using ConvertedLayer layer = await Converter().ConvertAsync(new DribblingStream(source), new Descriptor(MediaTypes.OciLayerGzip, default, 0), progress: null, CancellationToken.None);
+        using ConvertedLayer layer = await Converter().ConvertAsync(new DribblingStream(source), new Descriptor(MediaTypes.OciLayerGzip, default, 0), files: null, progress: null, CancellationToken.None);
         byte[] blob = await ReadAsync(layer.Open());
         (layer.Info.Digest, layer.Info.Size).ShouldBe((Digest.Of(blob), blob.Length));
         layer.Info.TocDigest.ShouldBe(Digest.Of(Encoding.UTF8.GetBytes(Toc(blob))));

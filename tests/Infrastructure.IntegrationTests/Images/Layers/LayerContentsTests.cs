@@ -1,3 +1,4 @@
+using Starlight.Application.Abstractions.Catalog;
 using Starlight.Application.Abstractions.Images;
 using Starlight.Domain.Catalog;
 using Starlight.Domain.Content;
@@ -27,7 +28,7 @@ public sealed class LayerContentsTests : IDisposable
         (byte[] blob, IndexedLayer layer) = await LayerAsync();
         HashSet<Digest> wanted = [.. new[] { One, Chunked, Twice, Last }.Select(b => Digest.Of(b)), Digest.Of([1, 2, 3])];
 
-        IReadOnlyList<LocatedContent> located = _contents.Locate(layer, wanted);
+        IReadOnlyList<LocatedContent> located = _contents.Locate(new LayerIndex(layer.Index, layer.Members), wanted);
         Sink sink = new();
         await _contents.ReadAsync(Range(blob, []), located, sink, CancellationToken.None);
 
@@ -43,7 +44,7 @@ public sealed class LayerContentsTests : IDisposable
         (byte[] blob, IndexedLayer layer) = await LayerAsync();
         List<(long Offset, long Length)> ranges = [];
 
-        await _contents.ReadAsync(Range(blob, ranges), _contents.Locate(layer, new HashSet<Digest> { Digest.Of(One), Digest.Of(Twice) }), new Sink(), CancellationToken.None);
+        await _contents.ReadAsync(Range(blob, ranges), _contents.Locate(new LayerIndex(layer.Index, layer.Members), new HashSet<Digest> { Digest.Of(One), Digest.Of(Twice) }), new Sink(), CancellationToken.None);
 
         ranges.Count.ShouldBe(1, "what lies between is shorter than the gap that is read over");
         ranges[0].Length.ShouldBeLessThan(blob.Length - 500);
@@ -57,7 +58,7 @@ public sealed class LayerContentsTests : IDisposable
         Array.Reverse(other);
 
         FailureException failure = await Should.ThrowAsync<FailureException>(
-            () => _contents.ReadAsync(Range(other, []), _contents.Locate(layer, new HashSet<Digest> { Digest.Of(Chunked) }), new Sink(), CancellationToken.None));
+            () => _contents.ReadAsync(Range(other, []), _contents.Locate(new LayerIndex(layer.Index, layer.Members), new HashSet<Digest> { Digest.Of(Chunked) }), new Sink(), CancellationToken.None));
 
         failure.Error.Kind.ShouldBe(ErrorKind.DataCorrupt);
     }
@@ -70,7 +71,7 @@ public sealed class LayerContentsTests : IDisposable
         {
             byte[] members = layer.Members.ToArray();
             members[i] ^= 0x10;
-            Should.Throw<FailureException>(() => _contents.Locate(layer with { Members = members }, new HashSet<Digest>())).Error.Kind.ShouldBe(ErrorKind.DataCorrupt);
+            Should.Throw<FailureException>(() => _contents.Locate(new LayerIndex(layer.Index, members), new HashSet<Digest>())).Error.Kind.ShouldBe(ErrorKind.DataCorrupt);
         }
     }
 
@@ -81,7 +82,7 @@ public sealed class LayerContentsTests : IDisposable
         LayerScan scan = await new LayerScanner().ScanAsync(new MemoryStream(tar), "", null, CancellationToken.None);
         IndexedLayer layer = new(Digest.Empty, scan.DiffId, tar.Length, scan.UncompressedSize, scan.IsEStargz, LayerIndexCodec.Encode(scan.Entries)) { Members = scan.Members };
 
-        LocatedContent only = _contents.Locate(layer, new HashSet<Digest> { Digest.Of("a"u8) }).ShouldHaveSingleItem();
+        LocatedContent only = _contents.Locate(new LayerIndex(layer.Index, layer.Members), new HashSet<Digest> { Digest.Of("a"u8) }).ShouldHaveSingleItem();
 
         only.Pieces.ShouldBeEmpty();
         only.Content.Size.ShouldBe(1);

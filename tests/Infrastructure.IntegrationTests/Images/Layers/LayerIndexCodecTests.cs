@@ -42,6 +42,7 @@ public class LayerIndexCodecTests
         LayerBlobs.Text(decoded).ShouldBe(LayerBlobs.Text(entries));
         LayerIndexCodec.Encode(decoded).ShouldBe(index);
         LayerIndexCodec.Encode([.. decoded]).ShouldBe(index);
+        LayerIndexCodec.EncodePieces(decoded).SelectMany(p => p.ToArray()).ShouldBe(index);
     }).QuickCheckThrowOnFailure();
 
     /// <summary>Entries by position come from the middle of the bytes: in any order, each is what it was.</summary>
