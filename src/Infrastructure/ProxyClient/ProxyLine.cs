@@ -24,6 +24,9 @@ internal sealed class ProxyLine(SslClientAuthenticationOptions tls, TimeProvider
     /// <summary>The last bundle that was asked for in parts was refused. To ask once would have been enough, and wrong passwords are counted.</summary>
     public bool IsRefused { get; set; }
 
+    /// <summary>Ends when the connections for parts that are being opened have been.</summary>
+    public Task Opening { get; set; } = Task.CompletedTask;
+
     /// <summary>Somebody needs the line, or already uses it, besides whoever warms a connection.</summary>
     public bool IsContended
     {
@@ -127,6 +130,9 @@ internal sealed class ProxyLine(SslClientAuthenticationOptions tls, TimeProvider
             return lane;
         }
     }
+
+    /// <summary>Waits for connections for parts that are being opened: they are here sooner than new ones, and have carried something.</summary>
+    public Task WaitForOpeningAsync(CancellationToken cancellationToken) => Opening.IsCompleted ? Task.CompletedTask : Task.WhenAny(Opening, Task.Delay(LongestWait, time, cancellationToken));
 
     /// <summary>Connections for the parts of one answer; the first, which gets its beginning, is the best. Null if one is enough: a free one is warm or soon will be, or there is little to be gained.</summary>
     /// <param name="count">How many.</param>

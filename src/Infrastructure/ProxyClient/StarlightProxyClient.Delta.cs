@@ -33,6 +33,7 @@ public sealed partial class StarlightProxyClient
         Func<HttpRequestMessage> make = DeltaRequestTo(proxy, delta, patches);
         TimeSpan patience = delta.AnswerWithin ?? AnswerTimeout;
         ProxyLine line = LineTo(proxy);
+        await line.WaitForOpeningAsync(cancellationToken);
         if (line.TakeForStripes(Stripes, ShortestStriped) is { } lanes)
         {
             return await GetStripedAsync(proxy, delta, patches, make, line, lanes, patience, cancellationToken);

@@ -29,7 +29,7 @@ public sealed partial class StarlightProxyClient
     /// <returns>False if it was interrupted by somebody who needs the line.</returns>
     internal async Task<bool> WarmAsync(ProxyProfile proxy, ProxyLine line, ProxyLane lane, CancellationToken cancellationToken)
     {
-        Task others = OpenAsync(proxy, line, cancellationToken);
+        Task others = line.Opening = OpenAsync(proxy, line, cancellationToken);
         try
         {
             bool helps = await PrimeAsync(proxy, lane, bytes: 0, cancellationToken);
