@@ -2,7 +2,7 @@ using System.Globalization;
 using System.Runtime.InteropServices;
 using Starlight.Benchmarks.Wan;
 
-// Pulls over an emulated long line, each beside the least time it could take. Usage: dotnet run -c Release --project benchmarks/wan [-- self-test | pulls [ROUNDS [LARGEST]]]
+// Pulls over an emulated long line, each beside the least time it could take. Usage: dotnet run -c Release --project benchmarks/wan [-- self-test | pulls [ROUNDS [MEGABYTES,… [STRIPES,…]]]]
 // Needs root. Set STARLIGHT_BIN to the programs that scripts/build.sh makes.
 NetworkNamespace.EnterOwn();
 using CancellationTokenSource stop = new();
@@ -19,7 +19,7 @@ try
 
     if (what is "all" or "pulls")
     {
-        await Pulls.RunAsync(link, args.Length > 1 ? int.Parse(args[1], CultureInfo.InvariantCulture) : 3, args.Length > 2 ? int.Parse(args[2], CultureInfo.InvariantCulture) : int.MaxValue, stop.Token);
+        await Pulls.RunAsync(link, Numbers(1, "3")[0], Numbers(2, "1,4,16"), Numbers(3, "1,4,8,12"), stop.Token);
     }
 
     return 0;
@@ -29,6 +29,8 @@ catch (OperationCanceledException) when (stop.IsCancellationRequested)
     Console.Error.WriteLine("stopped");
     return 130;
 }
+
+int[] Numbers(int index, string otherwise) => [.. (args.Length > index ? args[index] : otherwise).Split(',').Select(n => int.Parse(n, CultureInfo.InvariantCulture))];
 
 void Stop(PosixSignalContext context)
 {

@@ -1,13 +1,20 @@
 using System.Diagnostics;
 using System.Globalization;
+using Starlight.Infrastructure.Grpc;
+using Starlight.Infrastructure.Grpc.Protocol;
 using Starlight.TestKit;
 
 namespace Starlight.Benchmarks.Wan;
 
 /// <summary>How one pull went.</summary>
 /// <param name="Line">As the link saw it.</param>
-/// <param name="Command">Seconds that the command took, from its start to its end.</param>
-internal sealed record Pull(Exchange Line, double Command);
+/// <param name="Asked">When whoever pulls was told to, as a timestamp of Stopwatch.</param>
+/// <param name="Command">Seconds from then on until everything was in and stored.</param>
+internal sealed record Pull(Exchange Line, long Asked, double Command)
+{
+    /// <summary>Seconds from being told to to the last byte: what was waited for before the first packet counts.</summary>
+    public double SinceAsked => ((Line.Started - Asked) / (double)Stopwatch.Frequency) + Line.LastByte;
+}
 
 /// <summary>
 /// The real programs on both sides of a link: registry and two proxies (one sends with BBR, one with CUBIC as most servers do) here, daemon and containerd's client there. containerd itself runs
@@ -107,14 +114,20 @@ internal sealed class Site : IAsyncDisposable
         }
     }
 
-    /// <summary>Pulls with <c>ctr-starlight</c> until every content is here.</summary>
+    /// <summary>Pulls as <c>ctr-starlight</c> does, until every content is here; without that program, whose start takes longer on a busy machine than the daemon needs to get its connections warm.</summary>
     public async Task<Pull> PullAsync(string reference)
     {
+        using GrpcChannel daemon = GrpcChannel.ForUnixSocket(_scratch[$"worker{_daemons}.commands"], GrpcPeer.Daemon);
+        PullImageRequest request = new() { Namespace = "default", DisableEarlyStart = true };
+        request.References.Add(reference);
         _link.Tap.Watch(BbrPort, Request);
-        long started = Stopwatch.GetTimestamp();
-        string[] command = [.. StarlightProgram.Cli, "pull", "--quiet", "--disable-early-start", reference, "--address", _scratch[$"worker{_daemons}.commands"]];
-        (await ProcessRunner.RunAsync(command[0], command[1..], s_deadline)).Succeeded();
-        return new Pull(_link.Tap.Seen, Stopwatch.GetElapsedTime(started).TotalSeconds);
+        long asked = Stopwatch.GetTimestamp();
+        await foreach (PullProgress _ in daemon.ServerStreamAsync(DaemonMethods.PullImage, request, default, CancellationToken.None))
+        {
+            // until the last
+        }
+
+        return new Pull(_link.Tap.Seen, asked, Stopwatch.GetElapsedTime(asked).TotalSeconds);
     }
 
     /// <summary>Gets the same bundle with an ordinary HTTP client on a connection of its own.</summary>
@@ -132,7 +145,7 @@ internal sealed class Site : IAsyncDisposable
         _link.Tap.Watch(port, Request);
         long started = Stopwatch.GetTimestamp();
         await client.GetByteArrayAsync(new Uri($"http://{EmulatedLink.ServerAddress}:{port}/starlight/delta?platform=linux/amd64&to={reference}"));
-        return new Pull(_link.Tap.Seen, Stopwatch.GetElapsedTime(started).TotalSeconds);
+        return new Pull(_link.Tap.Seen, started, Stopwatch.GetElapsedTime(started).TotalSeconds);
     }
 
     /// <summary>Pulls the way containerd does by itself, from the registry.</summary>
@@ -142,7 +155,7 @@ internal sealed class Site : IAsyncDisposable
         long started = Stopwatch.GetTimestamp();
         Task<ProcessOutcome> pull = _link.Worker.Run(() => _containerd!.Ctr("image", "pull", "--plain-http", "--snapshotter", "overlayfs", reference));
         (await pull).Succeeded();
-        return new Pull(_link.Tap.Seen, Stopwatch.GetElapsedTime(started).TotalSeconds);
+        return new Pull(_link.Tap.Seen, started, Stopwatch.GetElapsedTime(started).TotalSeconds);
     }
 
     public async ValueTask DisposeAsync()

@@ -38,7 +38,7 @@ internal static partial class DaemonHost
         builder.Services.AddSingleton(DaemonFacts.Of(capabilities));
         builder.Services.AddApplication();
         builder.Services.AddFilesystemImages();
-        builder.Services.AddProxyClient(settings.Id).AddWarmConnections(settings.ProxyConnections);
+        builder.Services.AddProxyClient(settings.Id, settings.ProxyStripes).AddWarmConnections(settings.ProxyConnections);
         builder.Services.AddContainerd(settings.ContainerdSocket);
         builder.Services.AddWorkerImages(layout, capabilities, settings.ReportStalls);
         builder.Services.AddOnDemandImages();

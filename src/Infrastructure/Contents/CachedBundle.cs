@@ -19,12 +19,16 @@ public sealed class CachedBundle : IDisposable
     /// <summary>Length in bytes; null while the bundle is being built.</summary>
     public long? Length { get; private set; }
 
-    /// <summary>Waits until the bundle is complete and returns its length.</summary>
-    /// <exception cref="IOException">The build failed.</exception>
-    public async Task<long> WaitCompleteAsync(CancellationToken cancellationToken)
+    /// <summary>Waits until the bundle has so many bytes, or is complete; <see cref="Length"/> then says which.</summary>
+    /// <param name="bytes">Null: until it is complete.</param>
+    /// <param name="cancellationToken">Stops waiting.</param>
+    /// <exception cref="IOException">The build failed before that.</exception>
+    public async Task WaitForAsync(long? bytes, CancellationToken cancellationToken)
     {
-        Length ??= await _growing!.WaitFinishedAsync(cancellationToken);
-        return Length.Value;
+        if (Length is null && (bytes is null || (bytes > 0 && await _growing!.WaitBeyondAsync(bytes.Value - 1, cancellationToken) == 0)))
+        {
+            Length = await _growing!.WaitFinishedAsync(cancellationToken);
+        }
     }
 
     /// <summary>Writes it from <paramref name="offset"/> on, following the build if it is still under way.</summary>

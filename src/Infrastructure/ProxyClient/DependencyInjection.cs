@@ -9,9 +9,9 @@ namespace Starlight.Infrastructure.ProxyClient;
 public static class DependencyInjection
 {
     /// <summary>One client for all proxies. Needs IFilesystemImages; with IBundleBases it asks for patches. The latter is looked up late, because it lives longer than the client.</summary>
-    public static IServiceCollection AddProxyClient(this IServiceCollection services, string? worker = null)
+    public static IServiceCollection AddProxyClient(this IServiceCollection services, string? worker = null, int stripes = 0)
     {
-        services.AddSingleton(provider => new StarlightProxyClient(provider.GetRequiredService<IFilesystemImages>(), provider.GetService<IBundleBases>) { Worker = worker });
+        services.AddSingleton(provider => new StarlightProxyClient(provider.GetRequiredService<IFilesystemImages>(), provider.GetService<IBundleBases>) { Worker = worker, Stripes = stripes });
         return services.AddSingleton<IProxyClient>(provider => provider.GetRequiredService<StarlightProxyClient>());
     }
 

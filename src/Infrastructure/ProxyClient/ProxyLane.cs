@@ -48,6 +48,9 @@ internal sealed class ProxyLane : IDisposable
     /// <summary>When the last request ended (a timestamp of the line's clock); set by the line.</summary>
     public long LastUsed { get; set; }
 
+    /// <summary>If the round trip turns out to be shorter, no connection is made.</summary>
+    public TimeSpan Shortest { get; init; }
+
     public bool IsOpen => TcpState.TryRead(_socket, out _);
 
     /// <summary>A pull on it begins at the line's speed.</summary>
@@ -75,7 +78,7 @@ internal sealed class ProxyLane : IDisposable
             socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveRetryCount, KeepAliveProbes);
             await socket.ConnectAsync(context.DnsEndPoint, cancellationToken);
             _socket = socket;
-            return new NetworkStream(socket, ownsSocket: true);
+            return RoundTrip < Shortest ? throw new IOException("the line is shorter than those that the connection is for") : new NetworkStream(socket, ownsSocket: true);
         }
         catch
         {

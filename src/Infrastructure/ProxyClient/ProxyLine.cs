@@ -8,14 +8,24 @@ internal sealed class ProxyLine(SslClientAuthenticationOptions tls, TimeProvider
     /// <summary>More than a step of warming takes on a line of 300 ms.</summary>
     private static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(1);
 
+    /// <summary>What a connection has carried when it is as good as several new ones together: the steps of warming up to there.</summary>
+    private const long NearlyWarm = 256 << 10;
+
     private readonly Lock _lock = new();
     private readonly List<ProxyLane> _free = []; // under _lock
     /// <summary>Ends when the connection that is being warmed comes back; null if there is none.</summary>
     private TaskCompletionSource? _warming; // under _lock
     private ProxyLane? _warmed; // under _lock
     private int _waiting; // under _lock
-    private int _taken; // under _lock
+    private int _used; // under _lock; taken by somebody who wants something
+    private readonly HashSet<ProxyLane> _prepared = []; // under _lock; taken by whoever looks after them
     private TimeSpan _roundTrip; // under _lock
+
+    /// <summary>The last bundle that was asked for in parts was refused. To ask once would have been enough, and wrong passwords are counted.</summary>
+    public bool IsRefused { get; set; }
+
+    /// <summary>Ends when the connections for parts that are being opened have been.</summary>
+    public Task Opening { get; set; } = Task.CompletedTask;
 
     /// <summary>Somebody needs the line, or already uses it, besides whoever warms a connection.</summary>
     public bool IsContended
@@ -24,7 +34,7 @@ internal sealed class ProxyLine(SslClientAuthenticationOptions tls, TimeProvider
         {
             lock (_lock)
             {
-                return _taken > 1 || _waiting > 0;
+                return _used > 0 || _waiting > 0;
             }
         }
     }
@@ -80,7 +90,7 @@ internal sealed class ProxyLine(SslClientAuthenticationOptions tls, TimeProvider
     {
         lock (_lock)
         {
-            _taken++;
+            _used++;
             DropClosed();
             return Remove(_free.MaxBy(l => (l.IsWarm, l.Received))) ?? new ProxyLane(tls);
         }
@@ -93,14 +103,15 @@ internal sealed class ProxyLine(SslClientAuthenticationOptions tls, TimeProvider
         lock (_lock)
         {
             DropClosed();
-            if (_taken > 0 || _waiting > 0 || _free.Count(l => l.IsWarm) >= wanted)
+            if (_used > 0 || _waiting > 0 || _warmed is not null || _free.Count(l => l.IsWarm) >= wanted)
             {
                 return null;
             }
 
-            _taken++;
             _warming = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-            return _warmed = Remove(_free.Find(l => !l.IsWarm)) ?? new ProxyLane(tls);
+            _warmed = Remove(_free.Where(l => !l.IsWarm).MaxBy(l => l.Received)) ?? new ProxyLane(tls);
+            _prepared.Add(_warmed);
+            return _warmed;
         }
     }
 
@@ -111,8 +122,73 @@ internal sealed class ProxyLine(SslClientAuthenticationOptions tls, TimeProvider
         {
             DropClosed();
             ProxyLane? lane = Remove(_free.Find(l => time.GetElapsedTime(l.LastUsed) >= quiet));
-            _taken += lane is null ? 0 : 1;
+            if (lane is not null)
+            {
+                _prepared.Add(lane);
+            }
+
             return lane;
+        }
+    }
+
+    /// <summary>Waits for connections for parts that are being opened: they are here sooner than new ones, and have carried something.</summary>
+    public Task WaitForOpeningAsync(CancellationToken cancellationToken) => Opening.IsCompleted ? Task.CompletedTask : Task.WhenAny(Opening, Task.Delay(LongestWait, time, cancellationToken));
+
+    /// <summary>Connections for the parts of one answer; the first, which gets its beginning, is the best. Null if one is enough: a free one is warm or soon will be, or there is little to be gained.</summary>
+    /// <param name="count">How many.</param>
+    /// <param name="shortest">Round trip of a line that is worth it. If it is not known, all but the first are only made if it is at least that.</param>
+    public IReadOnlyList<ProxyLane>? TakeForStripes(int count, TimeSpan shortest)
+    {
+        lock (_lock)
+        {
+            DropClosed();
+            TimeSpan known = _roundTrip > TimeSpan.Zero ? _roundTrip : _warmed?.RoundTrip ?? TimeSpan.Zero;
+            bool isShort = known > TimeSpan.Zero && known < shortest;
+            if (count < 2 || isShort || IsRefused || _used > 0 || _waiting > 0 || _warmed?.Received >= NearlyWarm || _free.Exists(l => l.IsWarm))
+            {
+                return null;
+            }
+
+            List<ProxyLane> lanes = [.. _free.OrderByDescending(l => l.Received).Take(count)];
+            lanes.ForEach(l => _free.Remove(l));
+            while (lanes.Count < count)
+            {
+                lanes.Add(new ProxyLane(tls) { Shortest = lanes.Count > 0 ? shortest : TimeSpan.Zero });
+            }
+
+            _used += count;
+            return lanes;
+        }
+    }
+
+    /// <summary>New connections, so that there are as many as a pull would take for its parts; none if there are, or a free one is warm. None is made on a shorter line.</summary>
+    public IReadOnlyList<ProxyLane> TakeMissing(int wanted, TimeSpan shortest)
+    {
+        lock (_lock)
+        {
+            DropClosed();
+            List<ProxyLane> lanes = [];
+            for (int there = _free.Count + _used + _prepared.Count; there < wanted && !_free.Exists(l => l.IsWarm); there++)
+            {
+                lanes.Add(new ProxyLane(tls) { Shortest = shortest });
+            }
+
+            _prepared.UnionWith(lanes);
+            return lanes;
+        }
+    }
+
+    /// <summary>Closes free connections that nobody will choose, because there are enough better ones.</summary>
+    /// <param name="enough">So many warm ones.</param>
+    public void DropCold(int enough)
+    {
+        lock (_lock)
+        {
+            foreach (ProxyLane lane in _free.Count(l => l.IsWarm) >= enough ? _free.FindAll(l => !l.IsWarm) : [])
+            {
+                _free.Remove(lane);
+                lane.Dispose();
+            }
         }
     }
 
@@ -121,7 +197,7 @@ internal sealed class ProxyLine(SslClientAuthenticationOptions tls, TimeProvider
         TaskCompletionSource? warming = null;
         lock (_lock)
         {
-            _taken--;
+            _used -= _prepared.Remove(lane) ? 0 : 1;
             if (lane == _warmed)
             {
                 (warming, _warming, _warmed) = (_warming, null, null);

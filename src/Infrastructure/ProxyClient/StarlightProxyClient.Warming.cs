@@ -14,6 +14,9 @@ public sealed partial class StarlightProxyClient
     /// </summary>
     private static readonly int[] WarmingSteps = [64 << 10, 256 << 10, 1 << 20, 2 << 20];
 
+    /// <summary>What comes with the first answer on a new connection without another round trip: ten packets (RFC 6928). The next answer then begins with twice as many.</summary>
+    private const int OpeningBytes = 14_000;
+
     /// <summary>As fast as the line gets: noise aside, the next step would not be faster.</summary>
     private const double GrowthWorthwhile = 1.25;
 
@@ -26,6 +29,7 @@ public sealed partial class StarlightProxyClient
     /// <returns>False if it was interrupted by somebody who needs the line.</returns>
     internal async Task<bool> WarmAsync(ProxyProfile proxy, ProxyLine line, ProxyLane lane, CancellationToken cancellationToken)
     {
+        Task others = line.Opening = OpenAsync(proxy, line, cancellationToken);
         try
         {
             bool helps = await PrimeAsync(proxy, lane, bytes: 0, cancellationToken);
@@ -54,15 +58,31 @@ public sealed partial class StarlightProxyClient
         finally
         {
             line.Return(lane);
+            await others;
         }
     }
 
-    /// <summary>Has the connection say something, so that nobody takes it for forgotten. Brings it back.</summary>
-    internal async Task PokeAsync(ProxyProfile proxy, ProxyLine line, ProxyLane lane, CancellationToken cancellationToken)
+    /// <summary>Opens what a pull would want to have for its parts if it came while this first connection is being warmed.</summary>
+    private Task OpenAsync(ProxyProfile proxy, ProxyLine line, CancellationToken cancellationToken) => Task.WhenAll(line.TakeMissing(Stripes < 2 ? 0 : Stripes + 1, ShortestStriped).Select(async lane =>
     {
         try
         {
-            await PrimeAsync(proxy, lane, bytes: 0, cancellationToken);
+            await PokeAsync(proxy, line, lane, OpeningBytes, cancellationToken);
+        }
+        catch (FailureException)
+        {
+            // A short line, or the connection that is being warmed meets with the same, and tells.
+        }
+    }));
+
+    /// <summary>Has the connection say something, so that nobody takes it for forgotten. Brings it back.</summary>
+    internal Task PokeAsync(ProxyProfile proxy, ProxyLine line, ProxyLane lane, CancellationToken cancellationToken) => PokeAsync(proxy, line, lane, bytes: 0, cancellationToken);
+
+    private async Task PokeAsync(ProxyProfile proxy, ProxyLine line, ProxyLane lane, int bytes, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await PrimeAsync(proxy, lane, bytes, cancellationToken);
         }
         finally
         {

@@ -125,60 +125,6 @@ public sealed partial class StarlightProxyClient : IProxyClient, IDisposable
 
     public void Dispose() => _connections.Dispose();
 
-    /// <summary>Asks for a bundle: 200; everything else throws.</summary>
-    internal Task<HttpResponseMessage> GetDeltaAsync(ProxyProfile proxy, DeltaRequest delta, bool patches, CancellationToken cancellationToken) =>
-        GetDeltaAsync(proxy, delta, patches, tag: null, offset: 0, delta.AnswerWithin ?? AnswerTimeout, cancellationToken);
-
-    /// <summary>Asks for the rest of the bundle with the given entity tag. 200 (another bundle, or all of it) or 206; everything else throws.</summary>
-    internal Task<HttpResponseMessage> GetRestAsync(ProxyProfile proxy, DeltaRequest delta, bool patches, EntityTagHeaderValue? tag, long offset, CancellationToken cancellationToken) =>
-        GetDeltaAsync(proxy, delta, patches, tag, offset, AnswerTimeout, cancellationToken);
-
-    private async Task<HttpResponseMessage> GetDeltaAsync(
-        ProxyProfile proxy, DeltaRequest delta, bool patches, EntityTagHeaderValue? tag, long offset, TimeSpan patience, CancellationToken cancellationToken)
-    {
-        StringBuilder query = new("starlight/delta?platform=" + Uri.EscapeDataString(delta.Platform.ToString()));
-        foreach (ImageReference image in delta.Images)
-        {
-            query.Append("&to=").Append(Uri.EscapeDataString(image.ToString()));
-        }
-
-        foreach (BaseImage image in delta.Bases)
-        {
-            query.Append("&from=").Append(Uri.EscapeDataString(image.Reference.WithDigest(image.ManifestDigest).ToString()));
-        }
-
-        if (delta.Layers is { } layers)
-        {
-            query.Append(CultureInfo.InvariantCulture, $"&layers={layers}");
-        }
-
-        if (patches && delta.Bases.Count > 0)
-        {
-            query.Append("&patch=true");
-        }
-
-        HttpRequestMessage Make()
-        {
-            HttpRequestMessage request = Request(proxy, HttpMethod.Get, query.ToString());
-            if (tag is not null && offset > 0)
-            {
-                request.Headers.Range = new RangeHeaderValue(offset, null);
-                request.Headers.IfRange = new RangeConditionHeaderValue(tag);
-            }
-
-            return request;
-        }
-
-        HttpResponseMessage response = await SendAsync(proxy, Make, patience, cancellationToken);
-        if (delta.Layers is { } asked && (!response.Headers.TryGetValues(LayersHeader, out IEnumerable<string>? sent) || sent.First() != asked.ToString(CultureInfo.InvariantCulture)))
-        {
-            response.Dispose();
-            throw ProxyErrors.NoLayers(proxy);
-        }
-
-        return response;
-    }
-
     private async Task<string> PingOnceAsync(ProxyProfile proxy, CancellationToken cancellationToken)
     {
         using HttpResponseMessage response = await SendAsync(proxy, () => Request(proxy, HttpMethod.Get, "health-check"), AnswerTimeout, cancellationToken);

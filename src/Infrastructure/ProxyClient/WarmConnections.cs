@@ -116,6 +116,7 @@ public sealed partial class WarmConnections : IAsyncDisposable
             LogWarm(_logger, warmed, proxy.ToString(), line.RoundTrip.TotalMilliseconds);
         }
 
+        line.DropCold(_count);
         while (line.TakeQuiet(Quiet) is { } quiet)
         {
             await _client.PokeAsync(proxy, line, quiet, cancellationToken);

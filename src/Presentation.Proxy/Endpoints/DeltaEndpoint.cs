@@ -25,7 +25,7 @@ namespace Starlight.Presentation.Proxy.Endpoints;
 /// images or of the tree that the lowest N layers of one image give. With <c>patch=true</c> changed contents may be told as what differs from those of the images in <c>from</c>.
 /// A bundle's ETag names its bytes for
 /// ever, so a worker that lost its connection goes on with Range and If-Range. While a bundle is being built its length is not known: it is then sent
-/// chunked, and a range of it waits until it is finished, which takes less time than sending it.
+/// chunked, a range with an end waits until that has been built, a range without one until all has, which takes less time than sending it.
 /// </summary>
 internal sealed class DeltaEndpoint(IMediator mediator, RegistryNames registries, BundleCache bundles, BundleSource source, WorkerVersions versions, BackgroundPace pace, ILogger<DeltaEndpoint> logger)
 {
@@ -152,32 +152,19 @@ internal sealed class DeltaEndpoint(IMediator mediator, RegistryNames registries
     {
         try
         {
-            if (context.Request.Headers.ContainsKey(HeaderNames.Range))
-            {
-                await bundle.WaitCompleteAsync(context.RequestAborted);
-            }
+            await bundle.WaitForAsync(RequestedPart.Needs(context.Request, tag), context.RequestAborted);
 
-            long offset = 0;
-            long? count = null;
-            if (bundle.Length is { } length)
-            {
-                // Known for a finished bundle: then the client can tell by itself whether it has all.
-                RequestedPart part = RequestedPart.Of(context.Request, tag, length);
-                context.Response.StatusCode = part.Status;
-                context.Response.ContentLength = part.Length;
-                context.Response.Headers.ContentRange = part.Status switch
-                {
-                    StatusCodes.Status206PartialContent => new ContentRangeHeaderValue(part.Offset, part.Offset + part.Length - 1, length).ToString(),
-                    StatusCodes.Status416RangeNotSatisfiable => new ContentRangeHeaderValue(length).ToString(),
-                    _ => default(string),
-                };
-                (offset, count) = (part.Offset, part.Length);
-            }
+            // Known for a finished bundle: then the client can tell by itself whether it has all.
+            long? length = bundle.Length;
+            RequestedPart part = RequestedPart.Of(context.Request, tag, length);
+            context.Response.StatusCode = part.Status;
+            context.Response.ContentLength = part.Length;
+            context.Response.Headers.ContentRange = part.ContentRange(length);
 
             // The head goes out first, so that nothing waits in between when a file follows it.
             await context.Response.StartAsync(context.RequestAborted);
-            IFileSender? sender = bundle.Length is null ? null : context.Features.Get<IFileSender>();
-            ProxyTelemetry.SentBytes.Add(await bundle.CopyToAsync(context.Response.BodyWriter, sender, offset, count, context.RequestAborted));
+            IFileSender? sender = length is null ? null : context.Features.Get<IFileSender>();
+            ProxyTelemetry.SentBytes.Add(await bundle.CopyToAsync(context.Response.BodyWriter, sender, part.Offset, part.Length, context.RequestAborted));
         }
         catch (IOException e) when (!context.RequestAborted.IsCancellationRequested)
         {

@@ -28,12 +28,13 @@ internal sealed class DaemonArguments
 
     private readonly Option<string> _proxyCa = new("--proxy-ca") { Description = "PEM file of the certificate authorities of https proxies whose profile names none [env STARLIGHT_PROXY_CA; default: those that the machine trusts]" };
     private readonly Option<string> _proxyConnections = new("--proxy-connections") { Description = "connections to the default proxy that are kept open and warm, so that a pull over a long line begins at full speed; 0 for none [env STARLIGHT_PROXY_CONNECTIONS; default 3]" };
+    private readonly Option<string> _proxyStripes = new("--proxy-stripes") { Description = "connections over which a pull comes while none is warm yet, on long lines; 0 for one [env STARLIGHT_PROXY_STRIPES; default 12]" };
 
     public RootCommand Build(Func<DaemonSettings, DaemonConfigFile, CancellationToken, Task<int>> run)
     {
         RootCommand root = new("Starlight's worker daemon: containerd snapshotter, object store and pulls.")
         {
-            _config, _logLevel, _metadata, _socket, _daemon, _containerd, _namespace, _defaultProxy, _fsRoot, _id, _mountMode, _erofs, _earlyStart, _reportStalls, _proxy, _proxyCa, _proxyConnections,
+            _config, _logLevel, _metadata, _socket, _daemon, _containerd, _namespace, _defaultProxy, _fsRoot, _id, _mountMode, _erofs, _earlyStart, _reportStalls, _proxy, _proxyCa, _proxyConnections, _proxyStripes,
         };
         root.SetAction(async (parse, cancellationToken) =>
         {
@@ -74,7 +75,10 @@ internal sealed class DaemonArguments
             DefaultNamespace = parse.GetValue(_namespace) ?? file.DefaultNamespace ?? "default",
             FsRoot = fsRoot,
             ReportStalls = OnOff(parse.GetValue(_reportStalls) ?? Environment.GetEnvironmentVariable("STARLIGHT_REPORT_STALLS")) ?? file.ReportStalls ?? true,
-            ProxyConnections = ParseConnections(parse.GetValue(_proxyConnections) ?? Environment.GetEnvironmentVariable("STARLIGHT_PROXY_CONNECTIONS") ?? file.ProxyConnections?.ToString(CultureInfo.InvariantCulture)) ?? WarmConnections.DefaultCount,
+            ProxyConnections = ParseConnections(
+                parse.GetValue(_proxyConnections) ?? Environment.GetEnvironmentVariable("STARLIGHT_PROXY_CONNECTIONS") ?? file.ProxyConnections?.ToString(CultureInfo.InvariantCulture), "connections to keep", WarmConnections.MaxCount) ?? WarmConnections.DefaultCount,
+            ProxyStripes = ParseConnections(
+                parse.GetValue(_proxyStripes) ?? Environment.GetEnvironmentVariable("STARLIGHT_PROXY_STRIPES") ?? file.ProxyStripes?.ToString(CultureInfo.InvariantCulture), "connections for one pull", StarlightProxyClient.MaxStripes) ?? StarlightProxyClient.DefaultStripes,
             Mounts = MountPreferences.Parse(
                 parse.GetValue(_mountMode) ?? Environment.GetEnvironmentVariable("STARLIGHT_MOUNT_MODE") ?? file.MountMode,
                 parse.GetValue(_erofs) ?? Environment.GetEnvironmentVariable("STARLIGHT_EROFS") ?? file.Erofs,
@@ -94,11 +98,11 @@ internal sealed class DaemonArguments
         ? text
         : throw new FailureException(new Error("Config.Id", $"'{text}' cannot be this worker's name: use up to {WorkerName.MaxLength} printable ASCII characters without spaces and quotes", ErrorKind.InvalidInput));
 
-    private static int? ParseConnections(string? text) => string.IsNullOrEmpty(text)
+    private static int? ParseConnections(string? text, string what, int most) => string.IsNullOrEmpty(text)
         ? null
-        : int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int count) && count <= WarmConnections.MaxCount
+        : int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int count) && count <= most
             ? count
-            : throw new FailureException(new Error("Config.Malformed", $"'{text}' is not a number of connections to keep: write 0 to {WarmConnections.MaxCount}", ErrorKind.InvalidInput));
+            : throw new FailureException(new Error("Config.Malformed", $"'{text}' is not a number of {what}: write 0 to {most}", ErrorKind.InvalidInput));
 
     /// <summary><c>name,protocol,address[,user[,password]]</c>: the password is all the rest, so it may hold commas.</summary>
     internal static ProxyProfile ParseProxy(string text)

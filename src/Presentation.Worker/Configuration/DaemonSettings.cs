@@ -60,6 +60,9 @@ internal sealed record DaemonFile
     [JsonPropertyName("proxy_connections")]
     public int? ProxyConnections { get; init; }
 
+    [JsonPropertyName("proxy_stripes")]
+    public int? ProxyStripes { get; init; }
+
     [JsonPropertyName("configs")]
     public Dictionary<string, ProxyEntry>? Configs { get; init; }
 
@@ -131,6 +134,9 @@ internal sealed record DaemonSettings
 
     /// <summary>Connections to the default proxy that are kept warm; 0 for none.</summary>
     public required int ProxyConnections { get; init; }
+
+    /// <summary>Connections over which a bundle comes while none is warm; 0 or 1: always over one.</summary>
+    public required int ProxyStripes { get; init; }
 
     /// <summary>How containers are to be mounted.</summary>
     public required MountPreferences Mounts { get; init; }

@@ -142,7 +142,8 @@ public sealed class BundleCacheTests : IDisposable
 
         proceed.SetResult();
 
-        (await observer.WaitCompleteAsync(CancellationToken.None).WaitAsync(Deadline)).ShouldBe(1);
+        await observer.WaitForAsync(bytes: null, CancellationToken.None).WaitAsync(Deadline);
+        observer.Length.ShouldBe(1);
     }
 
     [Fact]
@@ -229,7 +230,7 @@ public sealed class BundleCacheTests : IDisposable
     private static async Task<CachedBundle> BuildAsync(BundleCache cache, string identity, int size)
     {
         CachedBundle bundle = cache.OpenOrBuild(identity, async (output, token) => await output.WriteAsync(new byte[size], token));
-        await bundle.WaitCompleteAsync(CancellationToken.None).WaitAsync(Deadline);
+        await bundle.WaitForAsync(bytes: null, CancellationToken.None).WaitAsync(Deadline);
         await Probe.UntilAsync(() => cache.Usage.Building == 0, "it has its final name");
         return bundle;
     }

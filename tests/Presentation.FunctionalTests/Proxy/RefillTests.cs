@@ -1,4 +1,7 @@
+using System.Net;
+using System.Net.Http.Headers;
 using System.Text.Json.Nodes;
+using Starlight.Presentation.Proxy.Endpoints;
 using Starlight.TestKit;
 
 namespace Starlight.Presentation.FunctionalTests.Proxy;
@@ -87,6 +90,40 @@ public sealed class RefillTests(ProxyFixture fixture) : IClassFixture<ProxyFixtu
         bundle.Contents.Count.ShouldBe(2);
     }
 
+    /// <summary>The registry holds its contents back, so a bundle is being built for as long as this test wants.</summary>
+    [Fact]
+    public async Task Range_OfABundleThatIsBeingBuilt_IsAnsweredWhenItsBytesAreThere()
+    {
+        await using TcpRelay relay = new() { TargetPort = fixture.Registry.Port };
+        (ImagePusher pusher, string name) = fixture.NewRepository();
+        await pusher.ImageAsync("v1", [ProxyFixture.Layer(90)]);
+        string reference = $"127.0.0.1:{relay.Port}{name[name.IndexOf('/', StringComparison.Ordinal)..]}:v1";
+        await fixture.Proxy.NotifyAsync(reference);
+        byte[] expected = await fixture.Proxy.DeltaAsync($"to={reference}");
+        await ForgetAsync(fixture.Proxy);
+        relay.Rule = new RelayRule { HoldAfter = 0 };
+
+        HttpResponseMessage part = await RangeAsync(reference, 10, 99);
+        HttpResponseMessage followed = await RangeAsync(reference, 10, RequestedPart.VeryLarge);
+        HttpResponseMessage another = await RangeAsync(reference, 10, 99, r => r.Headers.IfRange = new RangeConditionHeaderValue("\"other\""));
+        HttpResponseMessage refused = await RangeAsync(reference, 10, 99, r => r.Headers.IfMatch.Add(new EntityTagHeaderValue("\"other\"")));
+        Task<HttpResponseMessage> rest = RangeAsync(reference, 100, null);
+        Task<HttpResponseMessage> beyond = RangeAsync(reference, expected.Length, expected.Length + 9);
+
+        (part.StatusCode, part.Content.Headers.ContentRange?.ToString(), part.Content.Headers.ContentLength).ShouldBe((HttpStatusCode.PartialContent, "bytes 10-99/*", 90));
+        (await part.Content.ReadAsByteArrayAsync()).ShouldBe(expected[10..100]);
+        (followed.StatusCode, followed.Content.Headers.ContentRange?.ToString(), followed.Content.Headers.ContentLength).ShouldBe((HttpStatusCode.PartialContent, "bytes 10-9007199254740991/*", null));
+        (another.StatusCode, another.Content.Headers.ContentRange).ShouldBe((HttpStatusCode.OK, null));
+        refused.StatusCode.ShouldBe(HttpStatusCode.PreconditionFailed);
+        (rest.IsCompleted || beyond.IsCompleted).ShouldBeFalse("nobody knows the length yet");
+
+        relay.Rule = RelayRule.None;
+        (await followed.Content.ReadAsByteArrayAsync()).ShouldBe(expected[10..]);
+        (await another.Content.ReadAsByteArrayAsync()).ShouldBe(expected);
+        (await rest).Content.Headers.ContentRange?.ToString().ShouldBe($"bytes 100-{expected.Length - 1}/{expected.Length}");
+        ((await beyond).StatusCode, (await beyond).Content.Headers.ContentRange?.ToString()).ShouldBe((HttpStatusCode.RequestedRangeNotSatisfiable, $"bytes */{expected.Length}"));
+    }
+
     [Fact]
     public async Task Notify_WhenAProxyKnowsTheLayersButHasNoContents_ChoosesTheSameOrder()
     {
@@ -138,11 +175,12 @@ public sealed class RefillTests(ProxyFixture fixture) : IClassFixture<ProxyFixtu
         (await child.WaitAsync(TimeSpan.FromMinutes(1))).Succeeded();
     }
 
-    private Task<HttpResponseMessage> RangeAsync(string reference)
+    private Task<HttpResponseMessage> RangeAsync(string reference, long from = 100, long? to = null, Action<HttpRequestMessage>? more = null)
     {
         HttpRequestMessage request = new(HttpMethod.Get, $"/starlight/delta?to={reference}&platform=linux/amd64");
-        request.Headers.Range = new System.Net.Http.Headers.RangeHeaderValue(100, null);
-        return fixture.Proxy.Http.SendAsync(request);
+        request.Headers.Range = new RangeHeaderValue(from, to);
+        more?.Invoke(request);
+        return fixture.Proxy.Http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
     }
 
     /// <summary>Blobs that the registry has been asked for, by its own log.</summary>

@@ -42,7 +42,7 @@ public sealed class ResumeTests(ProxyFixture fixture) : IClassFixture<ProxyFixtu
         int length = (await fixture.Proxy.DeltaAsync($"to={name}:v1")).Length;
         _relay.TargetPort = fixture.Proxy.Address.Port;
         _relay.Rule = new RelayRule { HoldAfter = 3_000_000 };
-        Sink sink = new();
+        using CheckingSink sink = new();
         await using IncomingBundle bundle = (IncomingBundle)await _client.RequestDeltaAsync(Profile(_relay.Port), RequestOf($"{name}:v1"), CancellationToken.None);
         Task receiving = bundle.ReceiveAsync(sink, CancellationToken.None);
 
@@ -58,6 +58,53 @@ public sealed class ResumeTests(ProxyFixture fixture) : IClassFixture<ProxyFixtu
 
         sink.Arrived.ShouldBe(bundle.Contents.Select(c => c.Digest), "every content, once, and what its digest says");
         _relay.Delivered.ShouldBeLessThan(length - 1_000_000, "most of what was here is not sent again");
+    }
+
+    /// <summary>While the proxy builds it, and then when it has it.</summary>
+    [Fact]
+    public async Task Bundle_InParts_IsTheSame()
+    {
+        using StarlightProxyClient client = Striping(8);
+        (ImagePusher pusher, string name) = fixture.NewRepository();
+        await pusher.ImageAsync("v1", [ProxyFixture.Layer(13), ProxyFixture.Layer(14)]);
+        await fixture.Proxy.NotifyAsync($"{name}:v1");
+        _relay.TargetPort = fixture.Proxy.Address.Port;
+        for (int i = 0; i < 3; i++)
+        {
+            using CheckingSink sink = new();
+            await using IncomingBundle bundle = (IncomingBundle)await client.RequestDeltaAsync(Profile(_relay.Port), RequestOf($"{name}:v1"), CancellationToken.None);
+            await bundle.ReceiveAsync(sink, CancellationToken.None);
+            sink.Arrived.ShouldBe(bundle.Contents.Select(c => c.Digest), "every content, once, and what its digest says");
+        }
+
+        _relay.Connections.ShouldBeGreaterThanOrEqualTo(8);
+    }
+
+    [Theory]
+    [InlineData(300_000)]
+    [InlineData(2_500_000)]
+    [InlineData(5_000_000)]
+    public async Task Reconnect_AfterACutOfAllParts_GoesOn(int after)
+    {
+        using StarlightProxyClient client = Striping(4);
+        (ImagePusher pusher, string name) = fixture.NewRepository();
+        await pusher.ImageAsync("v1", [ProxyFixture.Layer(15), ProxyFixture.Layer(16)]);
+        await fixture.Proxy.NotifyAsync($"{name}:v1");
+        _relay.TargetPort = fixture.Proxy.Address.Port;
+        _relay.Rule = new RelayRule { HoldAfter = after };
+        using CheckingSink sink = new();
+        await using IncomingBundle bundle = (IncomingBundle)await client.RequestDeltaAsync(Profile(_relay.Port), RequestOf($"{name}:v1"), CancellationToken.None);
+        Task receiving = bundle.ReceiveAsync(sink, CancellationToken.None);
+
+        await Probe.UntilAsync(() => _relay.Delivered >= after, "the line has brought what it will");
+        _relay.Rule = new RelayRule { CutAfter = 0 };
+        (await Should.ThrowAsync<FailureException>(() => receiving)).Error.Kind.ShouldBe(ErrorKind.Unavailable);
+
+        _relay.Rule = RelayRule.None;
+        (await bundle.ReconnectAsync(CancellationToken.None)).ShouldBeTrue("the sink goes on where it was");
+        await bundle.ReceiveAsync(sink, CancellationToken.None);
+
+        sink.Arrived.ShouldBe(bundle.Contents.Select(c => c.Digest), "every content, once, and what its digest says");
     }
 
     [Theory]
@@ -104,40 +151,9 @@ public sealed class ResumeTests(ProxyFixture fixture) : IClassFixture<ProxyFixtu
         socket.Shutdown(SocketShutdown.Send);
     }
 
+    private static StarlightProxyClient Striping(int connections) => new(new ErofsFilesystemImages()) { Stripes = connections, ShortestStriped = TimeSpan.Zero };
+
     private static ProxyProfile Profile(int port) => ProxyProfile.Create("p", "http", $"127.0.0.1:{port}", user: null, password: null).Value;
 
     private static DeltaRequest RequestOf(string reference) => new([ImageReference.Parse(reference).Value], Platform.Parse("linux/amd64").Value, []);
-
-    /// <summary>Keeps what it gets only as long as it takes to check it.</summary>
-    private sealed class Sink : IBundleContentSink
-    {
-        private readonly MemoryStream _bytes = new();
-        private ContentRef _current;
-
-        public List<Digest> Arrived { get; } = [];
-
-        public ValueTask PutAsync(ContentRef content, ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken) => Take(content, bytes.Span);
-
-        public ValueTask BeginAsync(ContentRef content, CancellationToken cancellationToken)
-        {
-            _current = content;
-            _bytes.SetLength(0);
-            return ValueTask.CompletedTask;
-        }
-
-        public ValueTask WriteAsync(ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken)
-        {
-            _bytes.Write(bytes.Span);
-            return ValueTask.CompletedTask;
-        }
-
-        public ValueTask CompleteAsync(CancellationToken cancellationToken) => Take(_current, _bytes.ToArray());
-
-        private ValueTask Take(ContentRef content, ReadOnlySpan<byte> bytes)
-        {
-            Digest.Of(bytes).ShouldBe(content.Digest);
-            Arrived.Add(content.Digest);
-            return ValueTask.CompletedTask;
-        }
-    }
 }

@@ -116,6 +116,55 @@ public sealed class WarmConnectionsTests : IAsyncLifetime
         line.Return(lanes[1]);
     }
 
+    /// <summary>A pull that comes before the first one is warm finds as many as it takes.</summary>
+    [Fact]
+    public async Task Warm_OnALongLine_OpensThoseForPartsAndClosesThemWhenTheyAreOfNoUse()
+    {
+        using StarlightProxyClient client = new() { Stripes = 4, ShortestStriped = TimeSpan.Zero };
+        ProxyLine line = client.LineTo(_profile);
+
+        (await client.WarmAsync(_profile, line, line.TakeCold(1)!, CancellationToken.None)).ShouldBeTrue();
+
+        _relay.Connections.ShouldBe(5, "one is warm, four for the parts of a bundle");
+        line.TakeForStripes(4, TimeSpan.Zero).ShouldBeNull("one is warm");
+        line.DropCold(1);
+        ProxyLane only = line.Take();
+        only.IsWarm.ShouldBeTrue();
+        line.Take().IsOpen.ShouldBeFalse("the others are closed");
+    }
+
+    [Fact]
+    public async Task Warm_OnAShortLine_OpensNoMore()
+    {
+        using StarlightProxyClient client = new() { Stripes = 4 };
+        ProxyLine line = client.LineTo(_profile);
+
+        (await client.WarmAsync(_profile, line, line.TakeCold(1)!, CancellationToken.None)).ShouldBeTrue();
+
+        _relay.Requests.ShouldBe(["GET /starlight/prime?bytes=0"]);
+    }
+
+    [Fact]
+    public async Task TakeForStripes_WhenNothingIsWarm_GivesWhatIsOpenFirst()
+    {
+        ProxyLine line = _client.LineTo(_profile);
+        ProxyLane[] lanes = [line.Take(), line.Take()];
+        await lanes[0].Http.GetByteArrayAsync(new Uri(_profile.Endpoint, "starlight/prime?bytes=1000"));
+        await lanes[1].Http.GetByteArrayAsync(new Uri(_profile.Endpoint, "starlight/prime?bytes=2000"));
+        line.Return(lanes[0]);
+        line.TakeForStripes(4, TimeSpan.Zero).ShouldBeNull("somebody uses the line");
+        line.Return(lanes[1]);
+
+        line.TakeForStripes(1, TimeSpan.Zero).ShouldBeNull("that is one");
+        line.TakeForStripes(4, TimeSpan.FromHours(1)).ShouldBeNull("the line is known to be shorter");
+        IReadOnlyList<ProxyLane>? taken = line.TakeForStripes(4, TimeSpan.Zero);
+
+        taken.ShouldNotBeNull();
+        taken.Select(l => l.Received > 0).ShouldBe([true, true, false, false]);
+        taken[0].ShouldBe(lanes[1]);
+        line.TakeCold(1).ShouldBeNull("a pull uses the line");
+    }
+
     /// <summary>Versions before this one have no such endpoint: their connections are kept open all the same.</summary>
     [Fact]
     public async Task Warm_WhenTheProxyIsOlder_LeavesTheConnectionOpen()
