@@ -49,6 +49,8 @@ internal sealed class ImageShelf(IImageCatalog catalog, IFilesystemImages filesy
     /// <summary>Units for workers that have a relative; empty memory where a patch would not be shorter.</summary>
     private readonly BoundedCache<PatchKey, ReadOnlyMemory<byte>> _patched = new(MaxPatchedBytes, unit => 128 + unit.Length);
 
+    private readonly SemaphoreSlim _large = new(1);
+
     private readonly BoundedCache<ShelfKey, ShelvedImage> _images = new(MaxBytes, image => image.Bytes);
 
     /// <param name="manifest">The image.</param>
@@ -67,8 +69,7 @@ internal sealed class ImageShelf(IImageCatalog catalog, IFilesystemImages filesy
         IndexedImage image = await catalog.FindImageAsync(manifest, CancellationToken.None) ?? throw Removed(manifest);
         if (layers is not { } count || count == image.Layers.Count)
         {
-            (IReadOnlyList<ContentRef> contents, Lazy<ContentNames> contentNames) = Read(image);
-            LargeImages.ReleaseGarbage(image.ContentCount);
+            (IReadOnlyList<ContentRef> contents, Lazy<ContentNames> contentNames) = await ReadOneAtATimeAsync(image);
             OrderedImage ordered = new(contents, image.Learned?.Order ?? image.Order, image.Learned?.HotCount ?? image.HotCount) { Moments = image.Learned?.Moments };
             return new ShelvedImage(manifest, image.FilesystemDigest, ordered, contentNames, image.Unit, image.Learned?.Groups ?? NoGroups);
         }
@@ -90,6 +91,26 @@ internal sealed class ImageShelf(IImageCatalog catalog, IFilesystemImages filesy
         KnownImage tree = filesystems.ReadNames(assembled.Filesystem.Bytes);
         ContentOrder partial = image.Learned is { } learned ? assembled.Order.Beginning(ContentOrder.PositionsOf(tree.Contents, HotOf(learned, Read(image).Contents))) : assembled.Order;
         return new ShelvedImage(manifest, tree.Filesystem, new OrderedImage(tree.Contents, partial.Indexes, partial.HotCount), new Lazy<ContentNames>(tree.Names), unit, NoGroups);
+    }
+
+    /// <summary>Large images take turns: each takes its length on the disk meanwhile, and stops everything else while what it leaves behind is given back.</summary>
+    private async Task<(IReadOnlyList<ContentRef> Contents, Lazy<ContentNames> Names)> ReadOneAtATimeAsync(IndexedImage image)
+    {
+        if (image.ContentCount <= LargeImages.Contents)
+        {
+            return Read(image);
+        }
+
+        await _large.WaitAsync();
+        try
+        {
+            return Read(image);
+        }
+        finally
+        {
+            LargeImages.ReleaseGarbage();
+            _large.Release();
+        }
     }
 
     /// <summary>Content list and names, the latter for later if there are many.</summary>

@@ -124,7 +124,7 @@ internal static class HeaderUnit
             throw new FormatException("something follows the unit");
         }
 
-        IMemoryOwner<byte> payload = spool.Rent(raw);
+        IMemoryOwner<byte> payload = spool.RentAnyway(raw);
         try
         {
             if (body.Length == raw)

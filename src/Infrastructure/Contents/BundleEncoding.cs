@@ -19,7 +19,7 @@ internal sealed class BundleEncoding(Spool spool) : IBundleFormat
         {
             return ImageUnit.ReadFilesystem(image.Unit, image.FilesystemDigest, spool);
         }
-        catch (Exception e) when (e is FormatException or ArgumentOutOfRangeException or FailureException { Error.Kind: ErrorKind.DataCorrupt })
+        catch (Exception e) when (e is FormatException or ArgumentOutOfRangeException or FailureException { Error.Code: not "Spool.Unusable" })
         {
             throw new FailureException(image.Damaged($"its unit cannot be read ({e.Message.TrimEnd('.')})"), e);
         }

@@ -1,4 +1,5 @@
 using System.Buffers;
+using Starlight.Domain.SharedKernel;
 
 namespace Starlight.Infrastructure.Native;
 
@@ -8,6 +9,20 @@ internal sealed record Spool(string? Directory)
 {
     /// <inheritdoc cref="SpooledMemory.Rent"/>
     public IMemoryOwner<byte> Rent(int length) => SpooledMemory.Rent(length, Directory);
+
+    /// <summary>The same for what must go on when the disk is full, above all what makes room on it: then it is the process's own memory.</summary>
+    /// <exception cref="FailureException">Internal <c>Spool.Unusable</c>.</exception>
+    public IMemoryOwner<byte> RentAnyway(int length)
+    {
+        try
+        {
+            return Rent(length);
+        }
+        catch (FailureException e) when (e.Error.Kind == ErrorKind.ResourceExhausted)
+        {
+            return SpooledMemory.Allocate(length);
+        }
+    }
 }
 
 /// <summary>A part of memory that somebody else's owner lets go of with it.</summary>

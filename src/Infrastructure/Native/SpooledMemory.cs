@@ -53,7 +53,7 @@ internal sealed unsafe partial class SpooledMemory : MemoryManager<byte>
     {
         if (length < Threshold)
         {
-            return new Plain(new byte[length]);
+            return Allocate(length);
         }
 
         directory ??= DefaultDirectory;
@@ -76,6 +76,9 @@ internal sealed unsafe partial class SpooledMemory : MemoryManager<byte>
             throw Failure(directory, length, e.HResult & 0xffff, e);
         }
     }
+
+    /// <summary>Zeros in the process's own memory.</summary>
+    public static IMemoryOwner<byte> Allocate(int length) => new Plain(new byte[length]);
 
     /// <summary>Lets go of the pages that <paramref name="memory"/> has brought into this process, if it is of this kind; what is in them stays. Cheap for other memory.</summary>
     public static void Relax(ReadOnlyMemory<byte> memory)

@@ -30,8 +30,10 @@ internal sealed class ImageCatalog(CatalogAccess access, Spool spool, TimeProvid
                 return null;
             }
 
-            byte[] unit = row.Unit.Length > 0 ? row.Unit : await Parts.ReadAllAsync(context.ImageParts, manifest, ImagePartRow.Unit, cancellationToken);
-            return FromRow(row, unit, learned);
+            byte[]? unit = row.Unit.Length > 0 ? row.Unit : await Parts.ReadAllAsync(context.ImageParts, manifest, ImagePartRow.Unit, cancellationToken);
+
+            // Its parts were read after it: somebody may have removed them with the image in between.
+            return unit is null && !await context.Images.AnyAsync(i => i.Digest == manifest, cancellationToken) ? null : FromRow(row, unit ?? [], learned);
         },
         cancellationToken);
 
@@ -51,28 +53,47 @@ internal sealed class ImageCatalog(CatalogAccess access, Spool spool, TimeProvid
         : await access.RunAsync(
             async context =>
             {
-                var row = await context.Layers.Where(l => l.Digest == layer.Digest).Select(l => new { l.Members }).FirstOrDefaultAsync(cancellationToken) ?? throw Collected(layer);
-                IMemoryOwner<byte> entries = await Packed.UnpackAsync(Parts.ReadAsync(context.LayerParts, layer.Digest, LayerPartRow.Entries), spool, cancellationToken);
                 try
                 {
-                    switch (row.Members)
-                    {
-                        case null:
-                            return new LayerIndex(entries.Memory, default, entries);
-                        case { Length: > 0 } packed:
-                            return new LayerIndex(entries.Memory, Packed.Unpack(packed), entries);
-                        default:
-                            IMemoryOwner<byte> members = await Packed.UnpackAsync(Parts.ReadAsync(context.LayerParts, layer.Digest, LayerPartRow.Members), spool, cancellationToken);
-                            return new LayerIndex(entries.Memory, members.Memory, entries, members);
-                    }
+                    return await OpenIndexAsync(context, layer, cancellationToken);
                 }
-                catch
+                catch (FailureException e) when (e.Error.Kind == ErrorKind.DataCorrupt)
                 {
-                    entries.Dispose();
-                    throw;
+                    // Parts are read one by one: somebody may have removed them with the layer in between.
+                    throw await context.Layers.AnyAsync(l => l.Digest == layer.Digest, cancellationToken) ? e : Collected(layer);
                 }
             },
             cancellationToken);
+
+    private async Task<LayerIndex> OpenIndexAsync(CatalogContext context, IndexedLayer layer, CancellationToken cancellationToken)
+    {
+        var row = await context.Layers.Where(l => l.Digest == layer.Digest).Select(l => new { l.Index, l.Members }).FirstOrDefaultAsync(cancellationToken) ?? throw Collected(layer);
+        if (row.Index.Length > 0)
+        {
+            // Another proxy has stored it, with another idea of what is large.
+            return new LayerIndex(Packed.Unpack(row.Index), row.Members is null or [] ? default(ReadOnlyMemory<byte>) : Packed.Unpack(row.Members));
+        }
+
+        IMemoryOwner<byte> entries = await Packed.UnpackAsync(Parts.ReadAsync(context.LayerParts, layer.Digest, LayerPartRow.Entries), spool, cancellationToken);
+        try
+        {
+            switch (row.Members)
+            {
+                case null:
+                    return new LayerIndex(entries.Memory, default, entries);
+                case { Length: > 0 } packed:
+                    return new LayerIndex(entries.Memory, Packed.Unpack(packed), entries);
+                default:
+                    IMemoryOwner<byte> members = await Packed.UnpackAsync(Parts.ReadAsync(context.LayerParts, layer.Digest, LayerPartRow.Members), spool, cancellationToken);
+                    return new LayerIndex(entries.Memory, members.Memory, entries, members);
+            }
+        }
+        catch
+        {
+            entries.Dispose();
+            throw;
+        }
+    }
 
     public Task<IReadOnlyList<ImageOrigin>> FindOriginsAsync(Digest manifest, CancellationToken cancellationToken) => access.RunAsync<IReadOnlyList<ImageOrigin>>(
         async context => await context.Origins.AsNoTracking()

@@ -95,19 +95,24 @@ internal static class Parts
     public static IAsyncEnumerable<byte[]> ReadAsync(IQueryable<PartRow> rows, Digest owner, string value) =>
         rows.AsNoTracking().Where(r => r.Owner == owner && r.Value == value).OrderBy(r => r.Number).Select(r => r.Bytes).AsAsyncEnumerable();
 
-    /// <summary>All of them in one array.</summary>
-    public static async Task<byte[]> ReadAllAsync(IQueryable<PartRow> rows, Digest owner, string value, CancellationToken cancellationToken)
+    /// <summary>All of them in one array; null if there are none, or if they were removed meanwhile.</summary>
+    public static async Task<byte[]?> ReadAllAsync(IQueryable<PartRow> rows, Digest owner, string value, CancellationToken cancellationToken)
     {
         long length = await rows.Where(r => r.Owner == owner && r.Value == value).SumAsync(r => (long)r.Bytes.Length, cancellationToken);
         byte[] all = GC.AllocateUninitializedArray<byte>(checked((int)length));
         int at = 0;
         await foreach (byte[] part in ReadAsync(rows, owner, value).WithCancellation(cancellationToken))
         {
+            if (part.Length > all.Length - at)
+            {
+                return null;
+            }
+
             part.CopyTo(all, at);
             at += part.Length;
         }
 
-        return all;
+        return at == all.Length && at > 0 ? all : null;
     }
 
     public static IEnumerable<byte[]> Cut(ReadOnlyMemory<byte> value)

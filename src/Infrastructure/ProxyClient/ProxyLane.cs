@@ -48,8 +48,8 @@ internal sealed class ProxyLane : IDisposable
     /// <summary>When the last request ended (a timestamp of the line's clock); set by the line.</summary>
     public long LastUsed { get; set; }
 
-    /// <summary>If the round trip turns out to be shorter, no connection is made.</summary>
-    public TimeSpan Shortest { get; init; }
+    /// <summary>If the round trip turns out to be shorter, no connection is made, the first time: later ones are asked for by somebody who wants one anyway.</summary>
+    public TimeSpan Shortest { get; set; }
 
     public bool IsOpen => TcpState.TryRead(_socket, out _);
 
@@ -78,7 +78,9 @@ internal sealed class ProxyLane : IDisposable
             socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveRetryCount, KeepAliveProbes);
             await socket.ConnectAsync(context.DnsEndPoint, cancellationToken);
             _socket = socket;
-            return RoundTrip < Shortest ? throw new IOException("the line is shorter than those that the connection is for") : new NetworkStream(socket, ownsSocket: true);
+            TimeSpan shortest = Shortest;
+            Shortest = TimeSpan.Zero;
+            return RoundTrip < shortest ? throw new IOException("the line is shorter than those that the connection is for") : new NetworkStream(socket, ownsSocket: true);
         }
         catch
         {

@@ -11,6 +11,9 @@ internal sealed class ProxyLine(SslClientAuthenticationOptions tls, TimeProvider
     /// <summary>What a connection has carried when it is as good as several new ones together: the steps of warming up to there.</summary>
     private const long NearlyWarm = 256 << 10;
 
+    /// <summary>Free connections that stay when nobody uses the line any more, if they are not warm. Arbitrary.</summary>
+    private const int MostKept = 4;
+
     private readonly Lock _lock = new();
     private readonly List<ProxyLane> _free = []; // under _lock
     /// <summary>Ends when the connection that is being warmed comes back; null if there is none.</summary>
@@ -132,7 +135,13 @@ internal sealed class ProxyLine(SslClientAuthenticationOptions tls, TimeProvider
     }
 
     /// <summary>Waits for connections for parts that are being opened: they are here sooner than new ones, and have carried something.</summary>
-    public Task WaitForOpeningAsync(CancellationToken cancellationToken) => Opening.IsCompleted ? Task.CompletedTask : Task.WhenAny(Opening, Task.Delay(LongestWait, time, cancellationToken));
+    public Task WaitForOpeningAsync(CancellationToken cancellationToken)
+    {
+        lock (_lock)
+        {
+            return Opening.IsCompleted || _free.Exists(l => l.IsWarm) ? Task.CompletedTask : Task.WhenAny(Opening, Task.Delay(LongestWait, time, cancellationToken));
+        }
+    }
 
     /// <summary>Connections for the parts of one answer; the first, which gets its beginning, is the best. Null if one is enough: a free one is warm or soon will be, or there is little to be gained.</summary>
     /// <param name="count">How many.</param>
@@ -197,7 +206,8 @@ internal sealed class ProxyLine(SslClientAuthenticationOptions tls, TimeProvider
         TaskCompletionSource? warming = null;
         lock (_lock)
         {
-            _used -= _prepared.Remove(lane) ? 0 : 1;
+            bool isPrepared = _prepared.Remove(lane);
+            _used -= isPrepared ? 0 : 1;
             if (lane == _warmed)
             {
                 (warming, _warming, _warmed) = (_warming, null, null);
@@ -206,6 +216,15 @@ internal sealed class ProxyLine(SslClientAuthenticationOptions tls, TimeProvider
             lane.LastUsed = time.GetTimestamp();
             _roundTrip = lane.RoundTrip is { Ticks: > 0 } measured ? measured : _roundTrip;
             _free.Add(lane);
+            if (!isPrepared && _used == 0 && _free.Count > MostKept)
+            {
+                // What a pull in parts leaves: the best of them know the line, and the proxy need not hold a dozen of each worker.
+                foreach (ProxyLane surplus in _free.Where(l => !l.IsWarm).OrderBy(l => l.Received).Take(_free.Count - MostKept).ToList())
+                {
+                    _free.Remove(surplus);
+                    surplus.Dispose();
+                }
+            }
         }
 
         warming?.SetResult();

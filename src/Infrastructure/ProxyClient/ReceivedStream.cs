@@ -27,26 +27,21 @@ internal sealed class ReceivedStream(Stream inner, ProxyProfile proxy, Action<in
 
     public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
     {
-        ValueTask<int> read = inner.ReadAsync(buffer, cancellationToken);
+        // Nobody is left behind who still reads: the buffer is somebody else's as soon as this returns.
+        using CancellationTokenSource patience = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        patience.CancelAfter(Patience);
         int count;
-        if (read.IsCompletedSuccessfully)
+        try
         {
-            count = read.Result;
+            count = await inner.ReadAsync(buffer, patience.Token);
         }
-        else
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested && patience.IsCancellationRequested)
         {
-            try
-            {
-                count = await read.AsTask().WaitAsync(Patience, cancellationToken);
-            }
-            catch (TimeoutException)
-            {
-                throw ProxyErrors.Stalled(proxy, Patience);
-            }
-            catch (HttpRequestException e)
-            {
-                throw new IOException(e.Message, e);
-            }
+            throw ProxyErrors.Stalled(proxy, Patience);
+        }
+        catch (HttpRequestException e)
+        {
+            throw new IOException(e.Message, e);
         }
 
         received(count);

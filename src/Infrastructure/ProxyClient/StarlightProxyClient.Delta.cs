@@ -53,7 +53,8 @@ public sealed partial class StarlightProxyClient
             HttpRequestMessage request = make();
             if (tag is not null && offset > 0)
             {
-                request.Headers.Range = new RangeHeaderValue(offset, null);
+                // What is still growing is followed; a range without an end would have to wait for its length.
+                request.Headers.Range = new RangeHeaderValue(offset, Stripe.VeryLarge);
                 request.Headers.IfRange = new RangeConditionHeaderValue(tag);
             }
 
@@ -126,7 +127,7 @@ public sealed partial class StarlightProxyClient
         }
         catch (FailureException e)
         {
-            line.IsRefused = e.Error.Kind != ErrorKind.Unavailable;
+            line.IsRefused |= e.Error.Kind != ErrorKind.Unavailable;
             throw;
         }
         finally

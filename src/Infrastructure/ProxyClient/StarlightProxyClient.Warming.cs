@@ -29,10 +29,13 @@ public sealed partial class StarlightProxyClient
     /// <returns>False if it was interrupted by somebody who needs the line.</returns>
     internal async Task<bool> WarmAsync(ProxyProfile proxy, ProxyLine line, ProxyLane lane, CancellationToken cancellationToken)
     {
-        Task others = line.Opening = OpenAsync(proxy, line, cancellationToken);
+        Task<bool> first = PrimeAsync(proxy, lane, bytes: 0, cancellationToken);
+
+        // Passwords are tried on one connection first: each refusal counts, and each that is not known to be right costs the proxy a slow hash.
+        Task others = line.Opening = OpenAsync(proxy, line, proxy.User is null && proxy.Token is null ? Task.CompletedTask : first, cancellationToken);
         try
         {
-            bool helps = await PrimeAsync(proxy, lane, bytes: 0, cancellationToken);
+            bool helps = await first;
             double before = 0;
             foreach (int bytes in helps && lane.RoundTrip >= ShortLine ? WarmingSteps : [])
             {
@@ -55,6 +58,11 @@ public sealed partial class StarlightProxyClient
             lane.SetWarm();
             return true;
         }
+        catch (FailureException e) when (e.Error.Kind is ErrorKind.PermissionDenied or ErrorKind.Unauthenticated)
+        {
+            line.IsRefused = true;
+            throw;
+        }
         finally
         {
             line.Return(lane);
@@ -63,17 +71,30 @@ public sealed partial class StarlightProxyClient
     }
 
     /// <summary>Opens what a pull would want to have for its parts if it came while this first connection is being warmed.</summary>
-    private Task OpenAsync(ProxyProfile proxy, ProxyLine line, CancellationToken cancellationToken) => Task.WhenAll(line.TakeMissing(Stripes < 2 ? 0 : Stripes + 1, ShortestStriped).Select(async lane =>
+    private async Task OpenAsync(ProxyProfile proxy, ProxyLine line, Task after, CancellationToken cancellationToken)
     {
         try
         {
-            await PokeAsync(proxy, line, lane, OpeningBytes, cancellationToken);
+            await after;
         }
-        catch (FailureException)
+        catch (Exception e) when (e is FailureException or OperationCanceledException)
         {
-            // A short line, or the connection that is being warmed meets with the same, and tells.
+            // Whoever waits for it tells.
+            return;
         }
-    }));
+
+        await Task.WhenAll(line.TakeMissing(Stripes < 2 ? 0 : Stripes + 1, ShortestStriped).Select(async lane =>
+        {
+            try
+            {
+                await PokeAsync(proxy, line, lane, OpeningBytes, cancellationToken);
+            }
+            catch (FailureException)
+            {
+                // A short line, or the connection that is being warmed meets with the same, and tells.
+            }
+        }));
+    }
 
     /// <summary>Has the connection say something, so that nobody takes it for forgotten. Brings it back.</summary>
     internal Task PokeAsync(ProxyProfile proxy, ProxyLine line, ProxyLane lane, CancellationToken cancellationToken) => PokeAsync(proxy, line, lane, bytes: 0, cancellationToken);

@@ -9,7 +9,7 @@ namespace Starlight.Infrastructure.ProxyClient;
 internal sealed class Stripe : IDisposable
 {
     /// <summary>Stands for "to the end" in a range of what may still be growing (RFC 8673 section 5; the proxy's RequestedPart).</summary>
-    private const long VeryLarge = (1L << 53) - 1;
+    internal const long VeryLarge = (1L << 53) - 1;
 
     /// <summary>What the last part, which has no end, may be ahead of the reader.</summary>
     private const int MaxAhead = 1 << 20;
@@ -98,13 +98,17 @@ internal sealed class Stripe : IDisposable
                 await CopyAsync(await answer.Content.ReadAsStreamAsync(_stop.Token));
             }
         }
-        catch (Exception e) when (e is FailureException or HttpRequestException or IOException or OperationCanceledException)
+        catch (Exception e) when (e is FailureException or HttpRequestException or IOException or OperationCanceledException or ObjectDisposedException or UnauthorizedAccessException)
         {
             failure = new IOException(e.Message, e);
         }
+        finally
+        {
+            // Whatever happens, nobody waits for it any longer.
+            _begun.TrySetResult(null);
+            await _pipe.Writer.CompleteAsync(failure);
+        }
 
-        _begun.TrySetResult(null);
-        await _pipe.Writer.CompleteAsync(failure);
         return isThat && failure is null;
     }
 

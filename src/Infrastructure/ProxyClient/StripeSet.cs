@@ -34,8 +34,10 @@ internal sealed class StripeSet : IDisposable
 
     public IReadOnlyList<Stripe> Parts { get; }
 
+    private long _bundleLength = -1;
+
     /// <summary>Of the whole bundle; null as long as no answer has told it.</summary>
-    public long? BundleLength { get; private set; }
+    public long? BundleLength => Volatile.Read(ref _bundleLength) is >= 0 and var length ? length : null;
 
     /// <summary>Begins to receive, over connections that are the callers' again when the set has done with them.</summary>
     /// <param name="lanes">One fewer than there are connections.</param>
@@ -61,22 +63,27 @@ internal sealed class StripeSet : IDisposable
 
     private async Task ReceiveAsync(ProxyLane lane, Func<ProxyLane, RangeHeaderValue, CancellationToken, Task<HttpResponseMessage>> ask, Action<ProxyLane> finished)
     {
-        foreach (Stripe part in Parts)
-        {
-            if (part.Start >= BundleLength || !await part.ReceiveAsync((range, token) => ask(lane, range, token)))
-            {
-                break;
-            }
-
-            BundleLength ??= part.BundleLength;
-        }
-
-        finished(lane);
-        if (Interlocked.Decrement(ref _working) == 0)
+        try
         {
             foreach (Stripe part in Parts)
             {
-                part.Abandon();
+                if (part.Start >= BundleLength || !await part.ReceiveAsync((range, token) => ask(lane, range, token)))
+                {
+                    break;
+                }
+
+                Interlocked.CompareExchange(ref _bundleLength, part.BundleLength ?? -1, -1);
+            }
+        }
+        finally
+        {
+            finished(lane);
+            if (Interlocked.Decrement(ref _working) == 0)
+            {
+                foreach (Stripe part in Parts)
+                {
+                    part.Abandon();
+                }
             }
         }
     }

@@ -52,7 +52,7 @@ internal sealed class AccountRegister
         Snapshot accounts = _accounts!.Value;
         Account? account = accounts.ByName.GetValueOrDefault(name);
         byte[] proof = HMACSHA256.HashData(_key, Encoding.UTF8.GetBytes(password));
-        if (account is not null && accounts.Proven.TryGetValue(name, out byte[]? proven) && CryptographicOperations.FixedTimeEquals(proven, proof))
+        if (IsProven())
         {
             return new LoginOutcome(account);
         }
@@ -66,7 +66,12 @@ internal sealed class AccountRegister
         bool right;
         try
         {
-            // Those that came together have waited here for the outcome of the first.
+            // Those that came together have waited here for the outcome of the first, right or wrong.
+            if (IsProven())
+            {
+                return new LoginOutcome(account);
+            }
+
             if (_failures.PenaltyOf(client) is { } earned)
             {
                 return new LoginOutcome(null, earned);
@@ -90,6 +95,8 @@ internal sealed class AccountRegister
 
         accounts.Proven[name] = proof;
         return new LoginOutcome(account);
+
+        bool IsProven() => account is not null && accounts.Proven.TryGetValue(name, out byte[]? proven) && CryptographicOperations.FixedTimeEquals(proven, proof);
     }
 
     /// <summary>One version of the file. What was proven of an account stays as long as its password: a changed one counts at once, and a change elsewhere costs nobody a hash.</summary>

@@ -10,10 +10,10 @@ namespace Starlight.Presentation.Proxy.Access;
 internal sealed record ClientLimits(int RequestsPerSecond, int Burst, int Concurrent)
 {
     /// <summary>
-    /// Far above what a fleet behind one address or one account asks, so that they stop only what has gone wild: 200 workers that pull at once and stripe over four connections
-    /// make 800 requests in a moment.
+    /// Far above what a fleet behind one address or one account asks, so that they stop only what has gone wild: 200 workers that start and pull at once open 13 connections each
+    /// and ask for up to 23 parts of a bundle, 12 at a time.
     /// </summary>
-    public static readonly ClientLimits Default = new(RequestsPerSecond: 500, Burst: 2000, Concurrent: 1000);
+    public static readonly ClientLimits Default = new(RequestsPerSecond: 500, Burst: 10_000, Concurrent: 4000);
 
     /// <summary>Null if nothing is limited.</summary>
     public PartitionedRateLimiter<HttpContext>? CreateLimiter()

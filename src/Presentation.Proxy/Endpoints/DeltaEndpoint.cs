@@ -67,7 +67,7 @@ internal sealed class DeltaEndpoint(IMediator mediator, RegistryNames registries
             logger, string.Join(", ", delta.Images.Select(i => i.Reference)), query.Value.From.Count, delta.Identity, delta.Plan.Contents.Count, delta.Plan.RawLength, Stopwatch.GetElapsedTime(started).TotalMilliseconds);
 
         // 3.
-        using CachedBundle? begun = FindBegun(context.Request, delta, out string identity);
+        using CachedBundle? begun = FindBegun(context.Request, query.Value, delta, out string identity);
         EntityTagHeaderValue tag = new($"\"{identity}\"");
         ResponseHeaders headers = context.Response.GetTypedHeaders();
         headers.ETag = tag;
@@ -117,11 +117,11 @@ internal sealed class DeltaEndpoint(IMediator mediator, RegistryNames registries
     /// What the client goes on with is not what its request means by now if an order has changed meanwhile. The bytes of both are right: while the bundle is there it is sent to its end. Only one of the same
     /// images, which the account has just been found to be allowed.
     /// </summary>
-    private CachedBundle? FindBegun(HttpRequest request, DeltaBundle delta, out string identity)
+    private CachedBundle? FindBegun(HttpRequest request, GetDeltaQuery query, DeltaBundle delta, out string identity)
     {
         identity = delta.Identity;
         RequestHeaders headers = request.GetTypedHeaders();
-        if (headers.Range is null || headers.IfRange?.EntityTag is not { IsWeak: false } tag || tag.Tag.AsSpan().Trim('"').SequenceEqual(delta.Identity))
+        if (!HttpMethods.IsGet(request.Method) || query.Layers is not null || headers.Range is not { Ranges.Count: 1 } || headers.IfRange?.EntityTag is not { IsWeak: false } tag || tag.Tag.AsSpan().Trim('"').SequenceEqual(delta.Identity))
         {
             return null;
         }

@@ -66,7 +66,7 @@ internal static class SettingsSources
             GarbageGrace = TimeSpan.FromHours(AtLeast(0, "gc_grace_hours", file.GarbageGraceHours ?? ProxySettings.DefaultGarbageGraceHours)),
             StoreLimitBytes = StoreLimit.Parse(flags.StoreLimit ?? Variable("STARLIGHT_STORE_LIMIT") ?? file.StoreLimit ?? ProxySettings.DefaultStoreLimit, dataDirectory),
             PreparedBundles = AtLeast(0, "prepare_bundles", file.PreparedBundles ?? ProxySettings.DefaultPreparedBundles),
-            PreparationRest = TimeSpan.FromSeconds(AtLeast(0, "prepare_after_seconds", file.PreparationRest ?? ProxySettings.DefaultPreparationRestSeconds)),
+            PreparationRest = TimeSpan.FromSeconds(AtMost(86_400, "prepare_after_seconds", AtLeast(0, "prepare_after_seconds", file.PreparationRest ?? ProxySettings.DefaultPreparationRestSeconds))),
             AccountsPath = AccountsPath(flags, file, environment),
             Tls = Tls(flags.TlsCertificate ?? Variable("STARLIGHT_TLS_CERT") ?? file.TlsCertificate, flags.TlsKey ?? Variable("STARLIGHT_TLS_KEY") ?? file.TlsKey),
             Limits = new ClientLimits(
@@ -142,6 +142,8 @@ internal static class SettingsSources
         : throw Invalid($"'{name}' is not the name of a congestion control: write one of net.ipv4.tcp_available_congestion_control, or {CongestionControl.System} for the kernel's default");
 
     private static int AtLeast(int least, string key, int value) => value >= least ? value : throw Invalid($"'{key}' must be at least {least}, not {value}");
+
+    private static int AtMost(int most, string key, int value) => value <= most ? value : throw Invalid($"'{key}' must be at most {most}, not {value}");
 
     /// <summary>By name only: what merely resolves there may resolve elsewhere tomorrow.</summary>
     private static bool IsLoopback(string host) => host == "localhost" || (IPAddress.TryParse(host, out IPAddress? address) && IPAddress.IsLoopback(address));

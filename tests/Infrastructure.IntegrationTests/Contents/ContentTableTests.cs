@@ -106,7 +106,7 @@ public sealed class ContentTableTests
         model.ShouldAllBe(m => table.Contains(m.Key));
     }
 
-    /// <summary>Digests in few shards that begin alike, so that they crowd around few places.</summary>
+    /// <summary>Digests in few shards.</summary>
     private static Digest Near(int number)
     {
         byte[] raw = new byte[Digest.Size];

@@ -67,6 +67,19 @@ public sealed class SpooledMemoryTests
         SpooledMemory.Rent(SpooledMemory.Threshold, disk.Target).Dispose();
     }
 
+    /// <summary>Garbage collection reads images to find out what may go: it must not need room to make room.</summary>
+    [Fact]
+    public void RentAnyway_WhenTheDiskIsFull_TakesMemory()
+    {
+        using ScratchDirectory directory = new();
+        using Mounted disk = Mounted.On(directory["disk"], (Type: "tmpfs", Source: "none", Options: ["size=1m"]));
+        using IMemoryOwner<byte> owner = new Spool(disk.Target).RentAnyway(SpooledMemory.Threshold);
+
+        owner.Memory.Length.ShouldBe(SpooledMemory.Threshold);
+        owner.Memory.Span.ContainsAnyExcept((byte)0).ShouldBeFalse();
+        Should.Throw<FailureException>(() => new Spool("/nowhere").RentAnyway(SpooledMemory.Threshold)).Error.Code.ShouldBe("Spool.Unusable");
+    }
+
     [Fact]
     public void Rent_WhenTheDirectoryIsMissing_NamesIt()
     {

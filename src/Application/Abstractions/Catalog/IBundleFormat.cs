@@ -12,7 +12,7 @@ public interface IBundleFormat
     ReadOnlyMemory<byte> EncodeUnit(BundleImage image);
 
     /// <summary>The filesystem image that is in an image's unit, checked against its digest. The caller disposes it; a large one is no part of the process's own memory.</summary>
-    /// <exception cref="FailureException">DataCorrupt <c>Image.Inconsistent</c>.</exception>
+    /// <exception cref="FailureException">DataCorrupt <c>Image.Inconsistent</c>; Internal <c>Spool.Unusable</c>.</exception>
     IMemoryOwner<byte> ReadFilesystem(IndexedImage image);
 
     /// <summary>The same unit for an image asked for as <paramref name="reference"/>, which <paramref name="index"/> resolves. Cheap.</summary>
