@@ -44,6 +44,21 @@ public class LanguageTests
         image.Hot(["/start.sh"]).ShouldBe(["start.sh", "bin/sh", "opt/app/run.sh", "opt/app/setup.sh", "usr/bin/server"]);
     }
 
+    /// <summary>How scripts of Java programs find out where they are: what the loop runs is needed only if the script is a symbolic link.</summary>
+    [Fact]
+    public void ShellScript_TakesWhatFollowsSymbolicLinksLast()
+    {
+        SmallImage image = new SmallImage()
+            .Program("bin/sh", Elf)
+            .Program("start.sh", "#!/bin/sh\nPRG=\"$0\"\nwhile [ -h \"$PRG\" ]; do\n  ls=`ls -ld \"$PRG\"`\n  link=`expr \"$ls\" : 'x'`\ndone\nPRGDIR=`dirname \"$PRG\"`\nexec server")
+            .Program("usr/bin/ls", Other(1))
+            .Program("usr/bin/expr", Other(2))
+            .Program("usr/bin/dirname", Other(3))
+            .Program("usr/bin/server", Other(4));
+
+        image.Hot(["/start.sh"]).ShouldBe(["start.sh", "bin/sh", "usr/bin/dirname", "usr/bin/server", "usr/bin/ls", "usr/bin/expr"]);
+    }
+
     [Fact]
     public void Python_LeadsToWhatModulesImportAtTheTopLevel()
     {

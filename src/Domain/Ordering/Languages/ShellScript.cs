@@ -23,28 +23,53 @@ internal sealed partial class ShellScript(Dictionary<string, string> variables)
     /// <summary>One command after the other, each as its words.</summary>
     public IEnumerable<string[]> Commands(string text)
     {
+        List<string> last = [];
+        bool isResolving = false;
         foreach (string line in text.Replace("\\\n", " ", StringComparison.Ordinal).Split('\n'))
         {
-            string code = Comment().Replace(line, "");
-            bool isDefault = code.Contains("-z ", StringComparison.Ordinal); // [ -z "$NAME" ] && NAME=value
-            foreach (Match assignment in Assignment().Matches(code).Where(a => !isDefault || !variables.ContainsKey(a.Groups["name"].Value)))
+            // while [ -h "$0" ]; do … done: scripts of Java programs follow symbolic links to themselves, which images rarely have.
+            isResolving |= SymlinkLoop().IsMatch(line);
+            if (isResolving)
             {
-                Assign(assignment.Groups["name"].Value, Expand(assignment.Groups["value"].Value.Trim('"', '\'')));
+                last.Add(line);
+                isResolving = !LoopEnd().IsMatch(line);
             }
-
-            foreach (string command in code.Split([';', '&', '|', '(', ')', '`'], StringSplitOptions.RemoveEmptyEntries))
+            else
             {
-                string[] words =
-                [
-                    .. command.Split([' ', '\t', '<', '>'], StringSplitOptions.RemoveEmptyEntries)
-                        .Select(w => Expand(w.Replace("\"", "", StringComparison.Ordinal).Trim('\'')))
-                        .Where(w => w.Length is > 0 and < 1024 && !w.Contains('$', StringComparison.Ordinal))
-                        .SkipWhile(w => BuiltIn.Contains(w) || w.Contains('=', StringComparison.Ordinal)),
-                ];
-                if (words.Length > 0)
+                foreach (string[] words in CommandsOf(line))
                 {
                     yield return words;
                 }
+            }
+        }
+
+        foreach (string[] words in last.SelectMany(CommandsOf))
+        {
+            yield return words;
+        }
+    }
+
+    private IEnumerable<string[]> CommandsOf(string line)
+    {
+        string code = Comment().Replace(line, "");
+        bool isDefault = code.Contains("-z ", StringComparison.Ordinal); // [ -z "$NAME" ] && NAME=value
+        foreach (Match assignment in Assignment().Matches(code).Where(a => !isDefault || !variables.ContainsKey(a.Groups["name"].Value)))
+        {
+            Assign(assignment.Groups["name"].Value, Expand(assignment.Groups["value"].Value.Trim('"', '\'')));
+        }
+
+        foreach (string command in code.Split([';', '&', '|', '(', ')', '`'], StringSplitOptions.RemoveEmptyEntries))
+        {
+            string[] words =
+            [
+                .. command.Split([' ', '\t', '<', '>'], StringSplitOptions.RemoveEmptyEntries)
+                    .Select(w => Expand(w.Replace("\"", "", StringComparison.Ordinal).Trim('\'')))
+                    .Where(w => w.Length is > 0 and < 1024 && !w.Contains('$', StringComparison.Ordinal))
+                    .SkipWhile(w => BuiltIn.Contains(w) || w.Contains('=', StringComparison.Ordinal)),
+            ];
+            if (words.Length > 0)
+            {
+                yield return words;
             }
         }
     }
@@ -64,6 +89,12 @@ internal sealed partial class ShellScript(Dictionary<string, string> variables)
     private string Expand(string word) => word.Contains('$', StringComparison.Ordinal)
         ? Variable().Replace(word, m => variables.GetValueOrDefault(m.Groups["name"].Value) ?? m.Value)
         : word;
+
+    [GeneratedRegex(@"^\s*while\s+(\[\[?|test)\s+-[hL]\s", RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture, 1000)]
+    private static partial Regex SymlinkLoop();
+
+    [GeneratedRegex(@"(^|[\s;])done\b", RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture, 1000)]
+    private static partial Regex LoopEnd();
 
     [GeneratedRegex(@"(?:^|\s)#.*$", RegexOptions.CultureInvariant, 1000)]
     private static partial Regex Comment();
