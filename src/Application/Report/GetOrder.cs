@@ -90,9 +90,9 @@ internal sealed class GetOrderHandler(IImageQueries queries, IImageCatalog catal
         Dictionary<Platform, NamedImage> versions = [];
         foreach ((Digest manifest, Platform platform) in await queries.FindLastUsedAsync(reference.Registry, reference.Repository, MaxVersions, cancellationToken))
         {
-            if (!versions.ContainsKey(platform) && await catalog.FindImageAsync(manifest, cancellationToken) is { Learned: not null })
+            if (!versions.ContainsKey(platform) && (await queries.FindByDigestAsync(manifest, cancellationToken)).Values.FirstOrDefault() is { Order: not null } traced)
             {
-                versions.Add(platform, new NamedImage(manifest, Index: null));
+                versions.Add(platform, traced);
             }
         }
 

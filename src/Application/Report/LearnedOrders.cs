@@ -49,12 +49,14 @@ internal sealed class LearnedOrders(IImageCatalog catalog, ITraces traces, IBund
             return;
         }
 
-        IReadOnlyList<ContentRef> contents = ContentsOf(from);
+        using IMemoryOwner<byte> oldFilesystem = format.ReadFilesystem(from);
+        using IMemoryOwner<byte> ownFilesystem = format.ReadFilesystem(heir);
+        IReadOnlyList<ContentRef> contents = filesystems.ReadContents(oldFilesystem.Memory).Contents;
         LearnedContent[] hot = [.. learned.Order.Take(learned.HotCount).Select((index, rank) => new LearnedContent(contents[index].Digest, rank, TimeSpan.FromMicroseconds(learned.Moments[rank]), learned.Traces, IsRare: false))];
-        IReadOnlyList<ContentRef> own = ContentsOf(heir);
+        IReadOnlyList<ContentRef> own = filesystems.ReadContents(ownFilesystem.Memory).Contents;
         Digest[] predicted = [.. heir.Order.Take(heir.HotCount).Select(index => own[index].Digest)];
         IReadOnlyList<LearnedContent> inherited = source.IsVersion
-            ? FromVersion(hot, from, heir, predicted)
+            ? OrderInheritance.FromVersion(hot, filesystems.ReadTree(oldFilesystem.Memory), filesystems.ReadTree(ownFilesystem.Memory), predicted)
             : OrderInheritance.FromRelative(hot, own.Select(c => c.Digest).ToHashSet(), predicted);
         LearnedOrder order = new(inherited, learned.Traces, learned.Groups);
         await SaveAsync(heir, OrderOf(heir, own, inherited, order, source.Image, revision: 0), cancellationToken);
@@ -73,13 +75,6 @@ internal sealed class LearnedOrders(IImageCatalog catalog, ITraces traces, IBund
     {
         using IMemoryOwner<byte> filesystem = format.ReadFilesystem(image);
         return filesystems.ReadContents(filesystem.Memory).Contents;
-    }
-
-    private IReadOnlyList<LearnedContent> FromVersion(IReadOnlyList<LearnedContent> hot, IndexedImage from, IndexedImage heir, IReadOnlyList<Digest> predicted)
-    {
-        using IMemoryOwner<byte> old = format.ReadFilesystem(from);
-        using IMemoryOwner<byte> own = format.ReadFilesystem(heir);
-        return OrderInheritance.FromVersion(hot, filesystems.ReadTree(old.Memory), filesystems.ReadTree(own.Memory), predicted);
     }
 
     private static IndexedOrder OrderOf(IndexedImage image, IReadOnlyList<ContentRef> contents, IReadOnlyList<LearnedContent> hot, LearnedOrder learned, Digest? inheritedFrom, long revision)
