@@ -88,7 +88,7 @@ internal sealed class ImageShelf(IImageCatalog catalog, IFilesystemImages filesy
         ContentOrigin origin = new([.. lowest.AsEnumerable().Reverse().DistinctBy(l => l.Digest)], await catalog.FindOriginsAsync(manifest, CancellationToken.None));
         using AssembledImage assembled = await assembler.AssembleAsync(lowest, ImageConfig.Parse(image.Config).Value, origin, CancellationToken.None);
         ReadOnlyMemory<byte> unit = assembler.EncodeUnit(image.Manifest, image.MediaType, image.Config, assembled);
-        KnownImage tree = filesystems.ReadNames(assembled.Filesystem.Bytes);
+        KnownImage tree = filesystems.ReadNames(assembled.Filesystem.Bytes, assembled.Filesystem.Digest);
         ContentOrder partial = image.Learned is { } learned ? assembled.Order.Beginning(ContentOrder.PositionsOf(tree.Contents, HotOf(learned, Read(image).Contents))) : assembled.Order;
         return new ShelvedImage(manifest, tree.Filesystem, new OrderedImage(tree.Contents, partial.Indexes, partial.HotCount), new Lazy<ContentNames>(tree.Names), unit, NoGroups);
     }
@@ -123,14 +123,14 @@ internal sealed class ImageShelf(IImageCatalog catalog, IFilesystemImages filesy
             return (filesystems.ReadContents(filesystem.Memory).Contents, new Lazy<ContentNames>(() => ReadNames(image), LazyThreadSafetyMode.PublicationOnly));
         }
 
-        KnownImage known = filesystems.ReadNames(filesystem.Memory);
+        KnownImage known = filesystems.ReadNames(filesystem.Memory, image.FilesystemDigest);
         return (known.Contents, new Lazy<ContentNames>(known.Names));
     }
 
     private ContentNames ReadNames(IndexedImage image)
     {
         using IMemoryOwner<byte> filesystem = format.ReadFilesystem(image);
-        return filesystems.ReadNames(filesystem.Memory).Names;
+        return filesystems.ReadNames(filesystem.Memory, image.FilesystemDigest).Names;
     }
 
     /// <summary>The image's unit for a worker that has <paramref name="old"/>: what differs if that is shorter, else all of it.</summary>

@@ -14,7 +14,7 @@ namespace Starlight.Application.Indexing;
 /// <summary>What layers give when they are put together.</summary>
 /// <param name="FileCount">Names of the tree that are not directories.</param>
 /// <param name="Filesystem">The tree as a container sees it, without contents; belongs to this.</param>
-/// <param name="Names">Digest and content list of <paramref name="Filesystem"/>.</param>
+/// <param name="Names">Content list of <paramref name="Filesystem"/>.</param>
 /// <param name="Order">In which order its contents are best sent.</param>
 internal sealed record AssembledImage(int FileCount, BuiltFilesystem Filesystem, FilesystemImageContents Names, ContentOrder Order) : IDisposable
 {
@@ -100,6 +100,6 @@ internal sealed class ImageAssembler(IImageCatalog catalog, ILayerScanner scanne
         ManifestMediaType = manifestMediaType,
         Config = config,
         FilesystemImage = image.Filesystem.Bytes,
-        FilesystemDigest = image.Names.Digest,
+        FilesystemDigest = image.Filesystem.Digest,
     });
 }

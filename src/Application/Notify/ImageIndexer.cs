@@ -65,9 +65,9 @@ internal sealed class ImageIndexer(LayerIndexer layers, ReadableImages readable,
         FilesystemImageContents names = assembled.Names;
 
         // 4.
-        if (manifest.Annotations.TryGetValue(StarlightAnnotations.FilesystemDigest, out string? promised) && promised != names.Digest.ToString())
+        if (manifest.Annotations.TryGetValue(StarlightAnnotations.FilesystemDigest, out string? promised) && promised != assembled.Filesystem.Digest.ToString())
         {
-            throw new FailureException(NotifyErrors.FilesystemDigest(manifest.Digest, promised, names.Digest));
+            throw new FailureException(NotifyErrors.FilesystemDigest(manifest.Digest, promised, assembled.Filesystem.Digest));
         }
 
         // 5. The tree is not needed any more, and afterwards nothing but what is stored.
@@ -79,7 +79,7 @@ internal sealed class ImageIndexer(LayerIndexer layers, ReadableImages readable,
             MediaType = manifest.MediaType,
             Manifest = manifest.Raw,
             Config = config.Raw,
-            FilesystemDigest = names.Digest,
+            FilesystemDigest = assembled.Filesystem.Digest,
             Unit = assembler.EncodeUnit(manifest.Raw, manifest.MediaType, config.Raw, assembled),
             Layers = [.. manifest.Layers.Select(l => l.Digest)],
             Order = assembled.Order.Indexes,

@@ -1,6 +1,7 @@
 using System.Buffers;
 using Starlight.Application.Abstractions.Images;
 using Starlight.Domain.Bundles;
+using Starlight.Domain.Content;
 using Starlight.Domain.Trees;
 using Starlight.Infrastructure.Native;
 
@@ -27,14 +28,14 @@ internal sealed class ErofsFilesystemImages(string? spoolDirectory = null) : IFi
     public FilesystemImageContents ReadContents(ReadOnlyMemory<byte> image)
     {
         FilesystemImage opened = ErofsReader.Open(image);
-        return new FilesystemImageContents(opened.Digest, opened.Contents);
+        return new FilesystemImageContents(opened.Contents);
     }
 
-    public KnownImage ReadNames(ReadOnlyMemory<byte> image)
+    public KnownImage ReadNames(ReadOnlyMemory<byte> image, Digest digest)
     {
         FilesystemImage opened = ErofsReader.Open(image);
         ContentNames names = new(opened.Names);
-        return new KnownImage(opened.Digest, opened.Contents, names);
+        return new KnownImage(digest, opened.Contents, names);
     }
 
     public FileTree ReadTree(ReadOnlyMemory<byte> image) => ErofsReader.Open(image).ReadTree();

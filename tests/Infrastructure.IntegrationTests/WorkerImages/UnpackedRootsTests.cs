@@ -1,6 +1,7 @@
 using Starlight.Application.Abstractions.Images;
 using Starlight.Application.Abstractions.Snapshots;
 using Starlight.Domain.Bundles;
+using Starlight.Domain.Content;
 using Starlight.Domain.SharedKernel;
 using Starlight.Domain.Trees;
 using Starlight.Infrastructure.Erofs;
@@ -103,7 +104,7 @@ public sealed class UnpackedRootsTests : IDisposable
 
         public FilesystemImageContents ReadContents(ReadOnlyMemory<byte> image) => _images.ReadContents(image);
 
-        public KnownImage ReadNames(ReadOnlyMemory<byte> image) => _images.ReadNames(image);
+        public KnownImage ReadNames(ReadOnlyMemory<byte> image, Digest digest) => _images.ReadNames(image, digest);
 
         public FileTree ReadTree(ReadOnlyMemory<byte> image)
         {
