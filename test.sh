@@ -33,6 +33,18 @@ finish() {
 trap finish EXIT
 trap 'broken=1; exit 130' INT TERM
 
+# Each failed test of a trx file: its name, the first lines of why, and where in our code.
+failed_tests() {
+  awk '
+    /<UnitTestResult / { failed = /outcome="Failed"/; if (failed && match($0, /testName="[^"]*"/)) print substr($0, RSTART + 10, RLENGTH - 11) }
+    failed && /<Message>/ { left = 8 }
+    failed && / in .*:line [0-9]/ { line = $0; sub(/^ *(<StackTrace>)? */, "", line); print "    " line }
+    failed && left > 0 { line = $0; gsub(/<\/?Message>|&#xD;/, "", line); sub(/^ */, "", line); if (line != "") print "    " substr(line, 1, 300); left-- }
+    /<\/Message>/ { left = 0 }
+    /<\/UnitTestResult>/ { failed = 0 }
+  ' "$1" | sed 's/&lt;/</g; s/&gt;/>/g; s/&quot;/"/g; s/&amp;/\&/g'
+}
+
 step() { printf '\n== %s\n' "$*"; }
 
 scripts/setup.sh || { broken=1; exit 1; }
@@ -73,7 +85,7 @@ for project in tests/*.Tests tests/*Tests; do
   total=$(count total) p=$(count passed) f=$(count failed)
   # trx counts what did not run as neither passed nor failed
   passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + total - p - f))
-  mapfile -t -O "${#failures[@]}" failures < <(sed -n '/<UnitTestResult .*outcome="Failed"/ s/.* testName="\([^"]*\)".*/\1/p' "$results/results.trx")
+  mapfile -t -O "${#failures[@]}" failures < <(failed_tests "$results/results.trx")
   excused=$((excused + $(grep -c '<Message>needs containerd ' "$results/results.trx")))
   if [ "${total:-0}" -eq 0 ]; then
     echo "test.sh: $name has no tests" >&2

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using System.Net;
 using System.Net.Http.Headers;
+using System.Net.Sockets;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using Starlight.Presentation.Proxy.Problems;
@@ -110,7 +111,7 @@ internal static class AdminCommands
 
             return 0;
         }
-        catch (Exception e) when (e is HttpRequestException or JsonException)
+        catch (Exception e) when (e is HttpRequestException or SocketException or JsonException)
         {
             await error.WriteLineAsync($"starlight-proxy: the proxy at {proxy} cannot be asked: {e.Message}");
             return 1;
