@@ -5,8 +5,8 @@ using Starlight.TestKit;
 
 namespace Starlight.EndToEnd.Tests;
 
-/// <summary>Issue 5: what containers open comes first.</summary>
-public abstract class OptimizerTests(StackFixture fixture) : StackTest(fixture)
+/// <summary>Issue 5: what containers of a complete image open comes first, also where they cannot start early.</summary>
+public abstract class TracedContainerTests(StackFixture fixture) : StackTest(fixture)
 {
     public override async Task InitializeAsync()
     {
@@ -41,7 +41,11 @@ public abstract class OptimizerTests(StackFixture fixture) : StackTest(fixture)
         order.ShouldNotContain("/zz/0");
         await Images.RemoveAsync(Stack, reference);
     }
+}
 
+/// <summary>Issue 5: everything about the optimizer, where containers start early.</summary>
+public abstract class OptimizerTests(StackFixture fixture) : TracedContainerTests(fixture)
+{
     [Fact]
     public async Task Daemon_KilledWhileTracing_KeepsTheSwitchAndWhatItHasSeen()
     {
@@ -217,7 +221,7 @@ public abstract class OptimizerTests(StackFixture fixture) : StackTest(fixture)
     }
 }
 
-/// <summary>Where there is no gate, nothing can be seen: that is said, and nothing breaks.</summary>
+/// <summary>Where containers stand on directory trees, nothing can be seen: that is said, and nothing breaks.</summary>
 public abstract class NoOptimizerTests(StackFixture fixture) : StackTest(fixture)
 {
     [Fact]
@@ -230,7 +234,7 @@ public abstract class NoOptimizerTests(StackFixture fixture) : StackTest(fixture
         ProcessOutcome refused = await Stack.Cli("optimizer", "on");
 
         refused.ExitCode.ShouldBe(9);
-        refused.ErrorOutput.ShouldContain("without the arrival gate");
+        refused.ErrorOutput.ShouldContain("cannot be seen on this worker");
         (await Stack.Cli("optimizer", "status")).Succeeded().ShouldStartWith("optimizer off\n");
         (await Stack.RunAsync(reference, ["/bin/ls", "/zz"], StarlightStack.Snapshotter, "--snapshotter-label", "containerd.io/snapshot/starlight.trace=on")).ShouldBe("0\n1\n2\n3\n");
         Stack.Logs.ShouldContain("asks for a trace, which is ignored");
@@ -240,6 +244,9 @@ public abstract class NoOptimizerTests(StackFixture fixture) : StackTest(fixture
 
 [Collection(nameof(DirectoryTreeCollection))]
 public sealed class DirectoryTreeOptimizerTests(DirectoryTreeFixture fixture) : NoOptimizerTests(fixture);
+
+[Collection(nameof(NoEarlyStartCollection))]
+public sealed class NoEarlyStartTracedContainerTests(NoEarlyStartFixture fixture) : TracedContainerTests(fixture);
 
 [Collection(nameof(StackCollection))]
 public sealed class SingleOverlayOptimizerTests(StackFixture fixture) : OptimizerTests(fixture);

@@ -79,13 +79,17 @@ internal sealed class ErofsImage(ReadOnlyMemory<byte> bytes)
     }
 
     /// <summary>The content of a non-empty regular file: the first two inline xattrs, at a fixed place behind the shared references.</summary>
-    public Digest ReadContent(in ErofsInode inode)
+    public Digest ReadContent(in ErofsInode inode) => ContentIn(bytes.Span.Slice(inode.XattrPosition, inode.XattrSize), inode.Nid);
+
+    /// <inheritdoc cref="ReadContent"/>
+    /// <param name="body">The inode's extended attributes; those behind the content's may be missing.</param>
+    /// <param name="nid">For the message.</param>
+    public static Digest ContentIn(ReadOnlySpan<byte> body, ulong nid)
     {
-        ReadOnlySpan<byte> body = bytes.Span.Slice(inode.XattrPosition, inode.XattrSize);
         int start = body.IsEmpty ? 0 : ErofsFormat.XattrHeaderSize + (4 * body[4]);
         if (start + ErofsXattrTable.OverlaySize > body.Length || !body[start..].StartsWith(ErofsXattrTable.OverlayPrefix))
         {
-            throw ErofsFormat.Malformed($"file {inode.Nid} does not say where its content is");
+            throw ErofsFormat.Malformed($"file {nid} does not say where its content is");
         }
 
         ReadOnlySpan<byte> redirect = body.Slice(start + ErofsXattrTable.OverlayPrefix.Length, 68);
@@ -96,7 +100,7 @@ internal sealed class ErofsImage(ReadOnlyMemory<byte> bytes)
         bool isCanonical = redirect[0] == '/' && redirect[3] == '/' && redirect[66] == 0 && redirect[67] == 0
             && !hex.ContainsAnyInRange((byte)'A', (byte)'F')
             && Convert.FromHexString(hex, digest, out _, out int written) == OperationStatus.Done && written == Digest.Size;
-        return isCanonical ? new Digest(digest) : throw ErofsFormat.Malformed($"file {inode.Nid} has a redirect that names no content");
+        return isCanonical ? new Digest(digest) : throw ErofsFormat.Malformed($"file {nid} has a redirect that names no content");
     }
 
     private static void CheckData(in ErofsInode inode, ReadOnlySpan<byte> image)

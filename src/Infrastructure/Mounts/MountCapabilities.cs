@@ -21,6 +21,9 @@ public sealed record MountFinding(string What, string? Problem)
 /// <param name="Findings">What was tried, in this order.</param>
 public sealed record MountCapabilities(MountMode Mode, ErofsBacking? Erofs, bool EarlyStart, IReadOnlyList<MountFinding> Findings)
 {
+    /// <summary><see cref="OpenWatch"/> works: what a container opens can be seen without the gate.</summary>
+    public bool SeesOpens { get; init; }
+
     /// <summary>Name of the one file in the probe image's root directory.</summary>
     public const string ProbeFileName = "probe";
 

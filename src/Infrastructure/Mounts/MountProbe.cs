@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Logging.Abstractions;
 using Starlight.Domain.SharedKernel;
 using Starlight.Infrastructure.Fuse;
+using Starlight.Infrastructure.Native;
 using Starlight.Infrastructure.Objects;
 
 namespace Starlight.Infrastructure.Mounts;
@@ -34,7 +35,8 @@ internal sealed class MountProbe(string directory, ReadOnlyMemory<byte> erofsIma
             }
         }
 
-        return new MountCapabilities(mode, erofs, FindEarlyStart(mode, layers, store), _findings);
+        bool seesOpens = layers is not null && Try("opens in an inner overlay are told (fanotify)", () => TryWatch(layers));
+        return new MountCapabilities(mode, erofs, FindEarlyStart(mode, layers, store), _findings) { SeesOpens = seesOpens };
     }
 
     /// <summary>The best mode of overlays that works or is demanded, or directory trees.</summary>
@@ -142,7 +144,28 @@ internal sealed class MountProbe(string directory, ReadOnlyMemory<byte> erofsIma
         string root = Sub("root-" + number);
         string upper = Sub("upper-" + number);
         OverlayMounts.Mount(new MountRecord("overlay", "overlay", [$"lowerdir={tree}", $"upperdir={upper}", $"workdir={Sub("work-" + number)}"]), root);
-        CheckCopyUp((root, upper));
+        CheckCopyUp((root, upper, null));
+    }
+
+    private void TryWatch(OverlayLayers layers)
+    {
+        List<ulong> opened = [];
+        (string root, _, string? inner) = MountRoot(layers, MountMode.NestedOverlay);
+        using (OpenWatch.Start(inner!, inode =>
+        {
+            opened.Add(inode);
+            return true;
+        }))
+        {
+            string file = Path.Combine(root, MountCapabilities.ProbeFileName);
+            Demand(File.ReadAllBytes(file), file);
+        }
+
+        int error = FileStatus.Read(Path.Combine(layers.Erofs, MountCapabilities.ProbeFileName), out FileStatus status);
+        if (error != 0 || !opened.Contains(status.Inode))
+        {
+            throw new IOException(opened.Count == 0 ? "an open was not told" : "an open was told of another inode");
+        }
     }
 
     private void TryGate(OverlayLayers layers, ObjectStore store, MountMode mode)
@@ -164,7 +187,7 @@ internal sealed class MountProbe(string directory, ReadOnlyMemory<byte> erofsIma
     }
 
     /// <summary>A container's writable root, as the library and containerd would mount it.</summary>
-    private (string Root, string Upper) MountRoot(OverlayLayers layers, MountMode mode)
+    private (string Root, string Upper, string? Inner) MountRoot(OverlayLayers layers, MountMode mode)
     {
         string number = NextNumber();
         string root = Sub("root-" + number);
@@ -177,11 +200,11 @@ internal sealed class MountProbe(string directory, ReadOnlyMemory<byte> erofsIma
         }
 
         OverlayMounts.Mount(layers.Writable(mode, upper, Sub("work-" + number), inner), root);
-        return (root, upper);
+        return (root, upper, inner);
     }
 
     /// <summary>Reads the file through the overlay, then copies it up by changing its time and demands that the upper layer has all of it.</summary>
-    private static void CheckCopyUp((string Root, string Upper) mounted)
+    private static void CheckCopyUp((string Root, string Upper, string? Inner) mounted)
     {
         string file = Path.Combine(mounted.Root, MountCapabilities.ProbeFileName);
         Demand(File.ReadAllBytes(file), file);

@@ -40,9 +40,12 @@ public sealed record OverlayLayers(string Erofs, string Objects, string? Gate = 
         }
     }
 
-    /// <summary>The mount that the daemon makes itself per container in <see cref="MountMode.NestedOverlay"/>, read-only; null in the other modes.</summary>
+    /// <summary>
+    /// The mount that the daemon makes itself per container in <see cref="MountMode.NestedOverlay"/>, read-only; null in the other modes. <c>xino=off</c>: files have the inode numbers of the filesystem image,
+    /// by which <see cref="OpenWatch"/> tells them.
+    /// </summary>
     public MountRecord? Inner(MountMode mode) =>
-        mode == MountMode.NestedOverlay ? Overlay("ro", "metacopy=on", "lowerdir=" + LowerDir) : null;
+        mode == MountMode.NestedOverlay ? Overlay("ro", "metacopy=on", "xino=off", "lowerdir=" + LowerDir) : null;
 
     /// <summary>A container's writable root.</summary>
     /// <param name="inner">Where <see cref="Inner"/> is mounted; only for <see cref="MountMode.NestedOverlay"/>.</param>

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using System.Text;
+using Microsoft.Win32.SafeHandles;
 
 namespace Starlight.Infrastructure.Native;
 
@@ -12,6 +13,7 @@ internal readonly unsafe partial record struct FileStatus(ushort Mode, uint Uid,
     public const int AT_FDCWD = -100;
 
     private const int AT_SYMLINK_NOFOLLOW = 0x100;
+    private const int AT_EMPTY_PATH = 0x1000;
     private const uint STATX_BASIC_STATS = 0x7ff;
     private const int S_IFMT = 0xF000;
     private const int S_IFSOCK = 0xC000;
@@ -22,10 +24,19 @@ internal readonly unsafe partial record struct FileStatus(ushort Mode, uint Uid,
     /// <param name="at">Descriptor of the directory that <paramref name="name"/> is relative to, or <see cref="AT_FDCWD"/>.</param>
     /// <param name="name">Zero-terminated.</param>
     /// <param name="status">Zeros on failure.</param>
-    public static int Read(int at, byte[] name, out FileStatus status)
+    public static int Read(int at, byte[] name, out FileStatus status) => Read(at, name, AT_SYMLINK_NOFOLLOW, out status);
+
+    /// <inheritdoc cref="Read(int, byte[], out FileStatus)"/>
+    public static int Read(string path, out FileStatus status) => Read(AT_FDCWD, [.. Encoding.UTF8.GetBytes(path), 0], out status);
+
+    /// <summary>Of an open file.</summary>
+    /// <inheritdoc cref="Read(int, byte[], out FileStatus)"/>
+    public static int Read(SafeFileHandle file, out FileStatus status) => Read((int)file.DangerousGetHandle(), [0], AT_EMPTY_PATH, out status);
+
+    private static int Read(int at, byte[] name, int flags, out FileStatus status)
     {
         Statx raw;
-        if (statx(at, name, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, &raw) != 0)
+        if (statx(at, name, flags, STATX_BASIC_STATS, &raw) != 0)
         {
             status = default;
             return -Marshal.GetLastPInvokeError();
@@ -34,9 +45,6 @@ internal readonly unsafe partial record struct FileStatus(ushort Mode, uint Uid,
         status = new FileStatus(raw.Mode, raw.Uid, raw.Gid, ((ulong)raw.DeviceMajor << 32) | raw.DeviceMinor, raw.Inode, raw.Blocks);
         return 0;
     }
-
-    /// <inheritdoc cref="Read(int, byte[], out FileStatus)"/>
-    public static int Read(string path, out FileStatus status) => Read(AT_FDCWD, [.. Encoding.UTF8.GetBytes(path), 0], out status);
 
     [LibraryImport("libc", SetLastError = true)]
     private static partial int statx(int at, byte[] name, int flags, uint mask, Statx* status);

@@ -5,7 +5,6 @@ using Starlight.Domain.Content;
 using Starlight.Domain.Ordering;
 using Starlight.Domain.SharedKernel;
 using Starlight.Domain.Snapshots;
-using Starlight.Infrastructure.Fuse;
 
 namespace Starlight.Infrastructure.Tracing;
 
@@ -16,7 +15,7 @@ namespace Starlight.Infrastructure.Tracing;
 internal sealed record TracedImage(string Reference, Digest Manifest, string ProxyProfile);
 
 /// <summary>
-/// Traces containers through their gate directories (ADR 0029). A trace begins when a new container is attached and
+/// Traces containers through their gate directories, or an overlay that is watched (ADR 0029). A trace begins when a new container is attached and
 /// <list type="bullet">
 /// <item>the optimizer is on: it ends with <see cref="SwitchOff"/>;</item>
 /// <item>or its snapshot has the label: it ends after <see cref="StartUp"/>, as nobody will say when;</item>
@@ -185,18 +184,18 @@ public sealed partial class ContainerTraces : IContainerTraces, ITraceLog, IDisp
         _reportable.Dispose();
     }
 
-    /// <summary>A snapshot is being attached: to be told of what is opened through its gate directory, or null if it is not traced.</summary>
+    /// <summary>A snapshot is being attached: gives who is to be told of what is opened in it, or null if it is not traced.</summary>
     /// <param name="key">The snapshot's.</param>
     /// <param name="image">Its image; null if it stands on part of one.</param>
     /// <param name="arrivals">How its contents arrive; null if they are all here.</param>
-    internal Action<GateLookup>? Attached(string key, TracedImage? image, Arrivals? arrivals)
+    internal TraceRecorder? Attached(string key, TracedImage? image, Arrivals? arrivals)
     {
         lock (_lock)
         {
             if (_running.TryGetValue(key, out Running? running))
             {
                 running.Recorder.Mounted();
-                return running.Recorder.Record;
+                return running.Recorder;
             }
 
             if (!_wishes.Remove(key, out Wish? wish) || image is null || (wish.Source == TraceSource.Online && (!_online || arrivals is null)))
@@ -210,7 +209,7 @@ public sealed partial class ContainerTraces : IContainerTraces, ITraceLog, IDisp
                 running = new Running(new TraceRecorder(header, _directory.Create(header.Id), _time), arrivals);
                 _running.Add(key, running);
                 LogTracing(key, image.Reference, wish.Source);
-                return running.Recorder.Record;
+                return running.Recorder;
             }
             catch (FailureException e)
             {

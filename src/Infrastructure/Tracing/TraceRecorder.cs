@@ -7,7 +7,7 @@ using Starlight.Infrastructure.Fuse;
 namespace Starlight.Infrastructure.Tracing;
 
 /// <summary>
-/// Writes down what one container opens. Called by the threads that answer the gate's lookups, so it does little: a set lookup, a line of text, and a write to the page cache now and then.
+/// Writes down what one container opens. Called by the threads that answer the gate's lookups or watch a mount, so it does little: a set lookup, a line of text, and a write to the page cache now and then.
 /// Safe for concurrent use.
 /// </summary>
 internal sealed class TraceRecorder(TraceHeader header, FileStream file, TimeProvider time)
@@ -23,6 +23,7 @@ internal sealed class TraceRecorder(TraceHeader header, FileStream file, TimePro
     private Exception? _fault;
     private bool _hasHeader;
     private bool _ended;
+    private IDisposable? _source;
 
     public TraceHeader Header => header;
 
@@ -73,6 +74,33 @@ internal sealed class TraceRecorder(TraceHeader header, FileStream file, TimePro
         }
     }
 
+    /// <summary>What tells of opens by itself: disposed of before the trace ends, which is now if it has ended.</summary>
+    /// <param name="source">Its disposal waits until everything has been told.</param>
+    public void Own(IDisposable source)
+    {
+        lock (_lock)
+        {
+            if (!_ended)
+            {
+                _source = source;
+                return;
+            }
+        }
+
+        source.Dispose();
+    }
+
+    /// <summary>Something that is here was opened.</summary>
+    /// <returns>Whether the trace takes more.</returns>
+    public bool Record(Digest content)
+    {
+        Record(new GateLookup(content, TimeSpan.Zero, GateOutcome.Present));
+        lock (_lock)
+        {
+            return !_ended && _seen.Count < Trace.MaxOpens;
+        }
+    }
+
     /// <summary>The gate has answered a lookup. What nobody got to open does not count.</summary>
     public void Record(GateLookup lookup)
     {
@@ -114,6 +142,14 @@ internal sealed class TraceRecorder(TraceHeader header, FileStream file, TimePro
     /// <returns>Why it is not; null if it is. Ending it again does nothing.</returns>
     public Exception? End()
     {
+        IDisposable? source;
+        lock (_lock)
+        {
+            (source, _source) = (_source, null);
+        }
+
+        // Outside the lock, which it needs for what it still has to tell.
+        source?.Dispose();
         lock (_lock)
         {
             if (!_ended)

@@ -37,7 +37,7 @@ public static class DependencyInjection
 
         services.AddSingleton(provider => new ContainerTraces(
             layout.TracesDirectory,
-            capabilities.EarlyStart ? null : NoGate(capabilities),
+            capabilities.EarlyStart || capabilities.SeesOpens ? null : NothingSeen(capabilities),
             onlineTraces,
             provider.GetRequiredService<TimeProvider>(),
             provider.GetRequiredService<ILogger<ContainerTraces>>()));
@@ -59,9 +59,9 @@ public static class DependencyInjection
         return services;
     }
 
-    private static Error NoGate(MountCapabilities capabilities) => new(
-        "Optimizer.NoGate",
-        $"what containers open cannot be seen on this worker, because it mounts them without the arrival gate ({capabilities.Description}): see 'ctr-starlight version' for why",
+    private static Error NothingSeen(MountCapabilities capabilities) => new(
+        "Optimizer.NothingSeen",
+        $"what containers open cannot be seen on this worker, because of how it mounts them ({capabilities.Description}): see 'ctr-starlight version' for why",
         ErrorKind.Unsupported);
 
     private static ITreeRoots CreateRoots(IServiceProvider provider)

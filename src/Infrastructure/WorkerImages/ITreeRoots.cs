@@ -1,5 +1,5 @@
 using Starlight.Application.Abstractions.Snapshots;
-using Starlight.Infrastructure.Fuse;
+using Starlight.Infrastructure.Tracing;
 
 namespace Starlight.Infrastructure.WorkerImages;
 
@@ -22,11 +22,11 @@ internal interface ITreeRoots : IDisposable
     /// <param name="tree">Complete, unless containers can start early.</param>
     /// <param name="snapshotKey">Who is to be mounted.</param>
     /// <param name="inOneDirectory">Whether the result must be one directory with the whole tree.</param>
-    /// <param name="opened">
-    /// Told about each first open of a content, where there is a gate: the snapshot then gets a gate directory even if the tree is complete. Null if nobody wants to know; what a repeated call
-    /// says counts only for that.
+    /// <param name="recorder">
+    /// Told about each first open of a content, where that can be seen: the snapshot then gets a gate directory or an overlay of its own even if the tree is complete. Null if nobody wants to know; what a
+    /// repeated call says counts only for that.
     /// </param>
-    RootFilesystemLayers Attach(WorkerTree tree, string snapshotKey, bool inOneDirectory = false, Action<GateLookup>? opened = null);
+    RootFilesystemLayers Attach(WorkerTree tree, string snapshotKey, bool inOneDirectory = false, TraceRecorder? recorder = null);
 
     /// <summary>The snapshot is gone. Unknown keys are ignored.</summary>
     void Detach(string snapshotKey);

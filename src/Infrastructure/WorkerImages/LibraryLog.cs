@@ -40,6 +40,9 @@ internal static partial class LibraryLog
     [LoggerMessage(Level = LogLevel.Warning, Message = "{What} could not be removed: {Reason}")]
     public static partial void RemovalFailed(ILogger logger, string what, string reason);
 
+    [LoggerMessage(Level = LogLevel.Warning, Message = "snapshot {Key} is traced through the gate, which costs its opens time, or not at all: {Reason}")]
+    public static partial void NotWatched(ILogger logger, string key, string reason);
+
     [LoggerMessage(Level = LogLevel.Information, Message = "directory tree of {ChainId} built in {Ms} ms")]
     public static partial void TreeBuilt(ILogger logger, string chainId, long ms);
 

@@ -2,9 +2,11 @@ using System.Globalization;
 using Microsoft.Extensions.Logging;
 using Starlight.Application.Abstractions.Snapshots;
 using Starlight.Domain.SharedKernel;
+using Starlight.Infrastructure.Erofs;
 using Starlight.Infrastructure.Fuse;
 using Starlight.Infrastructure.Mounts;
 using Starlight.Infrastructure.Objects;
+using Starlight.Infrastructure.Tracing;
 
 namespace Starlight.Infrastructure.WorkerImages;
 
@@ -13,9 +15,10 @@ namespace Starlight.Infrastructure.WorkerImages;
 /// <code>
 /// mnt             the filesystem image, mounted when first needed
 /// inner/complete  nested, complete trees: one read-only overlay for all containers
-/// inner/&lt;n&gt;       nested, while contents arrive or what is opened is recorded: one per snapshot, with the snapshot's gate directory
+/// inner/&lt;n&gt;       nested, while contents arrive: one per snapshot, with the snapshot's gate directory
+/// inner/&lt;n&gt;       complete trees of which is recorded what is opened: one per snapshot, which is watched (ADR 0029)
 /// </code>
-/// A single overlay needs no mount of ours but the first; the container's own overlay names the layers. Nested is what the mode says, and what a snapshot on many ordinary layers needs.
+/// A single overlay needs no mount of ours but the first; the container's own overlay names the layers. Nested is what the mode says, and what a snapshot on many ordinary layers, or one that is recorded, needs.
 /// </summary>
 /// <param name="capabilities">Mode and what carries the images.</param>
 /// <param name="objects">The contents.</param>
@@ -35,7 +38,7 @@ internal sealed class OverlayRoots(MountCapabilities capabilities, ObjectStore o
 
     public Task PrepareAsync(WorkerTree tree, CancellationToken cancellationToken) => Task.CompletedTask;
 
-    public RootFilesystemLayers Attach(WorkerTree tree, string snapshotKey, bool inOneDirectory = false, Action<GateLookup>? opened = null)
+    public RootFilesystemLayers Attach(WorkerTree tree, string snapshotKey, bool inOneDirectory = false, TraceRecorder? recorder = null)
     {
         bool nested = inOneDirectory || capabilities.Mode == MountMode.NestedOverlay;
         lock (_lock)
@@ -48,7 +51,12 @@ internal sealed class OverlayRoots(MountCapabilities capabilities, ObjectStore o
             }
 
             OverlayLayers layers = new(tree.MountPoint, objects.Root);
-            if (tree.Complete && (opened is null || gate is null))
+            if (tree.Complete && recorder is not null && Watch(tree, snapshotKey, layers, recorder) is { } watched)
+            {
+                return new RootFilesystemLayers(watched, null, null);
+            }
+
+            if (tree.Complete && (recorder is null || gate is null))
             {
                 return nested
                     ? new RootFilesystemLayers(MountInner(Path.Combine(tree.InnerDirectory, SharedInner), layers), null, null)
@@ -62,13 +70,13 @@ internal sealed class OverlayRoots(MountCapabilities capabilities, ObjectStore o
 
             if (!_attachments.TryGetValue(snapshotKey, out Attachment? attachment))
             {
-                string name = (++_names).ToString(CultureInfo.InvariantCulture);
-                attachment = new Attachment(tree, gate.CreateDirectory(name, opened), Path.Combine(tree.InnerDirectory, name));
-                attachment.Gate.Fill();
+                string name = NextName();
+                attachment = new Attachment(tree, gate.CreateDirectory(name, recorder is null ? null : recorder.Record), Path.Combine(tree.InnerDirectory, name));
+                attachment.Gate!.Fill();
                 _attachments.Add(snapshotKey, attachment);
             }
 
-            string directory = attachment.Gate.Path;
+            string directory = attachment.Gate!.Path;
             return nested
                 ? new RootFilesystemLayers(MountInner(attachment.Inner, layers with { Gate = directory, Tail = gate.TailPath }), null, null)
                 : new RootFilesystemLayers(tree.MountPoint, directory, objects.Root, gate.TailPath);
@@ -83,7 +91,7 @@ internal sealed class OverlayRoots(MountCapabilities capabilities, ObjectStore o
             {
                 // the mount first: who comes through it then finds the gate's directory still there
                 Unmount(attachment.Inner);
-                attachment.Gate.Dispose();
+                attachment.Gate?.Dispose();
             }
         }
     }
@@ -115,6 +123,41 @@ internal sealed class OverlayRoots(MountCapabilities capabilities, ObjectStore o
             }
         }
     }
+
+    /// <summary>Mounts an overlay for this snapshot alone, of which the recorder is told what is opened. Nobody who opens something waits for that, as he does for an answer of the gate.</summary>
+    /// <returns>Where it is; null if it cannot be watched, or the snapshot has a gate directory already.</returns>
+    private string? Watch(WorkerTree tree, string snapshotKey, OverlayLayers layers, TraceRecorder recorder)
+    {
+        if (_attachments.TryGetValue(snapshotKey, out Attachment? attachment))
+        {
+            return attachment.Gate is null ? attachment.Inner : null;
+        }
+
+        if (!capabilities.SeesOpens)
+        {
+            return null;
+        }
+
+        string directory = Path.Combine(tree.InnerDirectory, NextName());
+        ErofsContents? contents = null;
+        try
+        {
+            contents = new ErofsContents(tree.FilesystemImagePath);
+            MountInner(directory, layers);
+            recorder.Own(new WatchedOverlay(directory, contents, recorder));
+            _attachments.Add(snapshotKey, new Attachment(tree, null, directory));
+            return directory;
+        }
+        catch (Exception e) when (e is FailureException or IOException or UnauthorizedAccessException)
+        {
+            LibraryLog.NotWatched(logger, snapshotKey, e.Message);
+            contents?.Dispose();
+            Unmount(directory);
+            return null;
+        }
+    }
+
+    private string NextName() => (++_names).ToString(CultureInfo.InvariantCulture);
 
     private string MountInner(string directory, OverlayLayers layers)
     {
@@ -148,7 +191,7 @@ internal sealed class OverlayRoots(MountCapabilities capabilities, ObjectStore o
     }
 
     /// <param name="Tree">What it is attached to.</param>
-    /// <param name="Gate">The snapshot's directory in the gate.</param>
-    /// <param name="Inner">Where its own inner overlay is, in nested mode.</param>
-    private sealed record Attachment(WorkerTree Tree, GateDirectory Gate, string Inner);
+    /// <param name="Gate">The snapshot's directory in the gate; null if its overlay is watched.</param>
+    /// <param name="Inner">Where its own inner overlay is, if it is watched or nested.</param>
+    private sealed record Attachment(WorkerTree Tree, GateDirectory? Gate, string Inner);
 }

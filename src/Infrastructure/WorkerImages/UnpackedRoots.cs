@@ -4,8 +4,8 @@ using Starlight.Application.Abstractions.Snapshots;
 using Starlight.Domain.Content;
 using Starlight.Domain.SharedKernel;
 using Starlight.Domain.Trees;
-using Starlight.Infrastructure.Fuse;
 using Starlight.Infrastructure.Objects;
+using Starlight.Infrastructure.Tracing;
 using Starlight.Infrastructure.Unpacking;
 
 namespace Starlight.Infrastructure.WorkerImages;
@@ -49,7 +49,7 @@ internal sealed class UnpackedRoots(ObjectStore objects, IFilesystemImages files
         return building.Work!.WaitAsync(cancellationToken);
     }
 
-    public RootFilesystemLayers Attach(WorkerTree tree, string snapshotKey, bool inOneDirectory = false, Action<GateLookup>? opened = null) => new(tree.UnpackedDirectory, null, null);
+    public RootFilesystemLayers Attach(WorkerTree tree, string snapshotKey, bool inOneDirectory = false, TraceRecorder? recorder = null) => new(tree.UnpackedDirectory, null, null);
 
     public void Detach(string snapshotKey)
     {

@@ -1,6 +1,7 @@
 using Starlight.Domain.Content;
 using Starlight.Domain.Trees;
 using Starlight.Infrastructure.Erofs;
+using Starlight.Infrastructure.Native;
 using Starlight.TestKit;
 using static Starlight.TestKit.LayerEntries;
 
@@ -85,6 +86,23 @@ public sealed class ErofsKernelTests : IDisposable
 
         TreeText.Full(real.Tree).ShouldBe(TreeText.Full(tree));
         ShouldHaveLinkCounts(real);
+        ShouldFindContents(image, mount.Path, tree);
+    }
+
+    /// <summary>By the inode numbers that the kernel shows.</summary>
+    private static void ShouldFindContents(string image, string mounted, FileTree tree)
+    {
+        using ErofsContents contents = new(image);
+        foreach ((PosixPath path, Inode inode) in tree.Walk())
+        {
+            FileStatus.Read(FileStatus.AT_FDCWD, [.. PosixPath.FromText(mounted).Append(path).ToBytes(), 0], out FileStatus status).ShouldBe(0, path.Display);
+            contents.Find(status.Inode).ShouldBe(inode is { Kind: FileKind.Regular, Size: > 0 } ? inode.Content : null, path.Display);
+        }
+
+        foreach (ulong other in (ulong[])[0, 1, (ulong)new FileInfo(image).Length >> 5, 1UL << 40, ulong.MaxValue])
+        {
+            contents.Find(other).ShouldBeNull();
+        }
     }
 
     private void CheckWithTools(byte[] bytes)

@@ -18,6 +18,7 @@ public sealed class MountTests : IDisposable
         found.Mode.ShouldNotBe(MountMode.DirectoryTree, found.Description);
         found.Erofs.ShouldNotBeNull();
         found.EarlyStart.ShouldBeTrue(string.Join('\n', found.Findings));
+        found.SeesOpens.ShouldBeTrue(string.Join('\n', found.Findings));
     }
 
     public static TheoryData<MountMode?, ErofsBacking?, bool?> Demands => new()
@@ -39,6 +40,7 @@ public sealed class MountTests : IDisposable
         found.Mode.ShouldBe(mode ?? MountMode.SingleOverlay);
         found.Erofs.ShouldBe(erofs);
         found.EarlyStart.ShouldBe(earlyStart ?? mode != MountMode.DirectoryTree);
+        found.SeesOpens.ShouldBe(mode != MountMode.DirectoryTree);
         found.Shortcomings.Any(s => s.Contains("mount_mode is", StringComparison.Ordinal)).ShouldBe(mode is MountMode.NestedOverlay or MountMode.DirectoryTree);
         found.Shortcomings.Any(s => s.Contains("erofs is loop", StringComparison.Ordinal)).ShouldBe(erofs == ErofsBacking.Loop);
         found.Shortcomings.Any(s => s.Contains("early_start is off", StringComparison.Ordinal)).ShouldBe(earlyStart == false);

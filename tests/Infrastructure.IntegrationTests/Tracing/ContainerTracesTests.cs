@@ -78,11 +78,11 @@ public sealed class ContainerTracesTests : IDisposable
     {
         using ContainerTraces traces = Open();
         traces.SwitchOn(null);
-        Action<GateLookup> opened = Run(traces, "one", "a");
+        TraceRecorder opened = Run(traces, "one", "a");
 
         traces.Detached("one");
         traces.State.Finished.Count.ShouldBe(1);
-        opened(new GateLookup(D('z'), TimeSpan.Zero, GateOutcome.Present));
+        opened.Record(new GateLookup(D('z'), TimeSpan.Zero, GateOutcome.Present));
 
         traces.State.Running.ShouldBeEmpty();
         traces.State.Finished.ShouldHaveSingleItem().Opens.ShouldBe(1);
@@ -94,10 +94,10 @@ public sealed class ContainerTracesTests : IDisposable
     {
         using ContainerTraces traces = Open();
         traces.SwitchOn(null);
-        Action<GateLookup> opened = Run(traces, "one", "aba");
-        opened(new GateLookup(D('f'), TimeSpan.Zero, GateOutcome.Failed));
-        opened(new GateLookup(D('k'), TimeSpan.FromSeconds(1), GateOutcome.Interrupted));
-        opened(new GateLookup(D('w'), TimeSpan.FromSeconds(2), GateOutcome.Arrived));
+        TraceRecorder opened = Run(traces, "one", "aba");
+        opened.Record(new GateLookup(D('f'), TimeSpan.Zero, GateOutcome.Failed));
+        opened.Record(new GateLookup(D('k'), TimeSpan.FromSeconds(1), GateOutcome.Interrupted));
+        opened.Record(new GateLookup(D('w'), TimeSpan.FromSeconds(2), GateOutcome.Arrived));
 
         TraceSummary ended = traces.SwitchOff().ShouldHaveSingleItem();
 
@@ -121,10 +121,10 @@ public sealed class ContainerTracesTests : IDisposable
     {
         using ContainerTraces traces = Open();
         traces.SwitchOn(null);
-        Action<GateLookup> opened = Run(traces, "one", "");
+        TraceRecorder opened = Run(traces, "one", "");
         for (int i = 0; i < 1_000_000; i++)
         {
-            opened(new GateLookup(new Digest([.. BitConverter.GetBytes(i), .. new byte[28]]), TimeSpan.Zero, GateOutcome.Present));
+            opened.Record(new GateLookup(new Digest([.. BitConverter.GetBytes(i), .. new byte[28]]), TimeSpan.Zero, GateOutcome.Present));
         }
 
         TraceSummary ended = traces.SwitchOff().ShouldHaveSingleItem();
@@ -264,9 +264,9 @@ public sealed class ContainerTracesTests : IDisposable
         JumpingClock clock = new();
         using ContainerTraces traces = new(_scratch.Path, obstacle: null, online: false, clock, NullLogger<ContainerTraces>.Instance);
         traces.SwitchOn("shop");
-        Action<GateLookup> opened = Run(traces, "one", "ab");
+        TraceRecorder opened = Run(traces, "one", "ab");
         clock.Jump = TimeSpan.FromDays(-3650);
-        opened(new GateLookup(D('c'), TimeSpan.Zero, GateOutcome.Present));
+        opened.Record(new GateLookup(D('c'), TimeSpan.Zero, GateOutcome.Present));
         Run(traces, "two", "d");
 
         Trace[] ended = [.. traces.SwitchOff().Select(t => traces.Read(t.Header.Id)!)];
@@ -303,9 +303,9 @@ public sealed class ContainerTracesTests : IDisposable
     {
         using ContainerTraces traces = Open();
         traces.Created("one", new Dictionary<string, string> { [SnapshotLabels.Trace] = value, [SnapshotLabels.TraceGroup] = "pod-7" });
-        Action<GateLookup>? opened = traces.Attached("one", Redis, arrivals: null);
+        TraceRecorder? opened = traces.Attached("one", Redis, arrivals: null);
         (opened is not null).ShouldBe(isTraced);
-        opened?.Invoke(new GateLookup(D('a'), TimeSpan.Zero, GateOutcome.Present));
+        opened?.Record(new GateLookup(D('a'), TimeSpan.Zero, GateOutcome.Present));
         traces.Detached("one");
 
         traces.State.Finished.Select(t => (t.Header.IsReportedByItself, t.Header.Group!.Name)).ShouldBe(isTraced ? [(true, "pod-7")] : []);
@@ -320,7 +320,7 @@ public sealed class ContainerTracesTests : IDisposable
         foreach ((string key, Arrivals arrivals, TimeSpan waited) in new[] { ("bad", badOrder, TimeSpan.FromSeconds(1)), ("good", goodOrder, TimeSpan.FromSeconds(1)), ("here", badOrder, TimeSpan.Zero) })
         {
             traces.Created(key, NoLabels);
-            traces.Attached(key, Redis with { Reference = key }, arrivals)!(new GateLookup(D('a'), waited, GateOutcome.Arrived));
+            traces.Attached(key, Redis with { Reference = key }, arrivals)!.Record(new GateLookup(D('a'), waited, GateOutcome.Arrived));
             traces.Detached(key);
         }
 
@@ -341,7 +341,7 @@ public sealed class ContainerTracesTests : IDisposable
     [Fact]
     public void Created_WhereNothingCanBeTraced_IsIgnored()
     {
-        using ContainerTraces traces = new(_scratch.Path, new Error("Optimizer.NoGate", "no gate", ErrorKind.Unsupported), online: true, TimeProvider.System, NullLogger<ContainerTraces>.Instance);
+        using ContainerTraces traces = new(_scratch.Path, new Error("Optimizer.NothingSeen", "directory trees", ErrorKind.Unsupported), online: true, TimeProvider.System, NullLogger<ContainerTraces>.Instance);
         traces.Created("one", new Dictionary<string, string> { [SnapshotLabels.Trace] = "on" });
 
         traces.Attached("one", Redis, arrivals: null).ShouldBeNull();
@@ -355,13 +355,13 @@ public sealed class ContainerTracesTests : IDisposable
         return inspect(traces);
     }
 
-    private static Action<GateLookup> Run(ContainerTraces traces, string key, string opens)
+    private static TraceRecorder Run(ContainerTraces traces, string key, string opens)
     {
         traces.Created(key, NoLabels);
-        Action<GateLookup> opened = traces.Attached(key, Redis, arrivals: null).ShouldNotBeNull();
+        TraceRecorder opened = traces.Attached(key, Redis, arrivals: null).ShouldNotBeNull();
         foreach (char name in opens)
         {
-            opened(new GateLookup(D(name), TimeSpan.Zero, GateOutcome.Present));
+            opened.Record(new GateLookup(D(name), TimeSpan.Zero, GateOutcome.Present));
         }
 
         return opened;
@@ -374,7 +374,7 @@ public sealed class ContainerTracesTests : IDisposable
         using ContainerTraces traces = Open();
         traces.SwitchOn("shop");
         traces.Created("other", NoLabels);
-        traces.Attached("other", Redis with { Reference = "other" }, arrivals: null)!(new GateLookup(D('z'), TimeSpan.Zero, GateOutcome.Present));
+        traces.Attached("other", Redis with { Reference = "other" }, arrivals: null)!.Record(new GateLookup(D('z'), TimeSpan.Zero, GateOutcome.Present));
         Run(traces, "one", "abc");
         string file = _scratch[traces.SwitchOff().Single(t => t.Opens == 3).Header.Id.ToString("D") + ".trace"];
         return (file, File.ReadAllBytes(file));

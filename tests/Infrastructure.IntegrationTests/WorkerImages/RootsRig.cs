@@ -43,8 +43,8 @@ internal sealed class RootsRig : IDisposable
 
     public string this[string name] => _scratch.Create(name);
 
-    public OverlayRoots Overlays(MountMode mode, ErofsBacking erofs = ErofsBacking.File, bool earlyStart = true) =>
-        new(new MountCapabilities(mode, erofs, earlyStart, []), Objects, earlyStart ? Gate : null, NullLogger<ImageLibrary>.Instance);
+    public OverlayRoots Overlays(MountMode mode, ErofsBacking erofs = ErofsBacking.File, bool earlyStart = true, bool seesOpens = false) =>
+        new(new MountCapabilities(mode, erofs, earlyStart, []) { SeesOpens = seesOpens }, Objects, earlyStart ? Gate : null, NullLogger<ImageLibrary>.Instance);
 
     /// <param name="filesystems">Null for the real one.</param>
     public UnpackedRoots Unpacked(IFilesystemImages? filesystems = null) => new(Objects, filesystems ?? new ErofsFilesystemImages(), TimeProvider.System, NullLogger<ImageLibrary>.Instance);
