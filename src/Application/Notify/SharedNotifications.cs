@@ -8,6 +8,7 @@ using Starlight.Domain.Catalog;
 using Starlight.Domain.Content;
 using Starlight.Domain.Images;
 using Starlight.Domain.References;
+using Starlight.Domain.SharedKernel;
 
 namespace Starlight.Application.Notify;
 
@@ -15,6 +16,9 @@ namespace Starlight.Application.Notify;
 internal sealed class SharedNotifications(
     IImageTransports transports, ImageResolver resolver, ImageIndexer indexer, IImageCatalog catalog, LearnedOrders orders, ClaimedWork claimed, IContentStore contents, ImagesToPrepare notified, TimeProvider time)
 {
+    /// <summary>Nobody collects so often. Arbitrary.</summary>
+    private const int Attempts = 3;
+
     private readonly SharedWork<(ImageReference Reference, string Platforms, bool Insecure), NotifyProgress, NotifyReport> _runs = new();
 
     public Task<NotifyReport> RunAsync(NotifyImageCommand command, CancellationToken cancellationToken)
@@ -62,7 +66,24 @@ internal sealed class SharedNotifications(
         progress.Report(new NotifyProgress(NotifyStage.Resolved, resolved.Digest, Total: resolved.Images.Count));
 
         // 2., 3. and 4. by one proxy at a time: the next finds the images known.
-        return await claimed.RunAloneAsync($"notify {resolved.Digest}", token => IndexAsync(reference, resolved, insecure, progress, started, token), cancellationToken);
+        return await claimed.RunAloneAsync($"notify {resolved.Digest}", token => IndexAgainAsync(reference, resolved, insecure, progress, started, token), cancellationToken);
+    }
+
+    /// <summary>A layer that was known, but of no image, may be collected after it was looked up: the next time it is a new one, and is read.</summary>
+    private async Task<NotifyReport> IndexAgainAsync(
+        ImageReference reference, ResolvedReference resolved, bool insecure, IProgress<NotifyProgress> progress, long started, CancellationToken cancellationToken)
+    {
+        for (int attempt = 1; ; attempt++)
+        {
+            try
+            {
+                return await IndexAsync(reference, resolved, insecure, progress, started, cancellationToken);
+            }
+            catch (FailureException e) when (attempt < Attempts && e.Error.Code == "Layer.Collected")
+            {
+                // Once more, from the registry.
+            }
+        }
     }
 
     private async Task<NotifyReport> IndexAsync(

@@ -172,6 +172,43 @@ public sealed class AdministrationTests(ProxyFixture fixture) : IClassFixture<Pr
         return await ProcessRunner.RunAsync(StarlightProgram.Proxy[0], [.. StarlightProgram.Proxy.Skip(1), .. arguments, .. url]);
     }
 
+    /// <summary>The registry holds another layer back, so the notify is at work for as long as this test wants.</summary>
+    [Fact]
+    public async Task Gc_OfALargeLayerThatARunningNotifyHasLookedUp_HasItReadAgain()
+    {
+        TarBuilder many = new();
+        for (int i = 0; i < 60_000; i++)
+        {
+            many.File($"{i:D6}{new string('n', 80)}", [(byte)i]);
+        }
+
+        byte[] large = many.Build();
+        byte[] held = ProxyFixture.Layer(77);
+        (ImagePusher pusher, string name) = fixture.NewRepository();
+        await using TcpRelay relay = new() { TargetPort = fixture.Registry.Port };
+        string repository = $"127.0.0.1:{relay.Port}{name[name.IndexOf('/', StringComparison.Ordinal)..]}";
+        await using RunningProxy proxy = await RunningProxy.StartAsync();
+        await pusher.ImageAsync("old", [large]);
+        await proxy.NotifyAsync($"{repository}:old");
+        await DeleteAsync(proxy, $"{repository}:old");
+        await pusher.ImageAsync("new", [large, held]);
+        string heldBlob = ImagePusher.BlobOf(held).ToString();
+        string largeBlob = ImagePusher.BlobOf(large).ToString();
+        int Reads(string blob) => relay.Requests.Count(r => r.StartsWith("GET ", StringComparison.Ordinal) && r.Contains(blob, StringComparison.Ordinal));
+        int before = Reads(largeBlob);
+
+        relay.Rule = new RelayRule { HoldAfter = 0, Only = heldBlob };
+        Task<JsonNode> notify = proxy.NotifyAsync($"{repository}:new");
+        await Probe.UntilAsync(() => Reads(heldBlob) > 0, "the other layer is asked for");
+        await AnswerAsync(await proxy.Http.PostAsync("/starlight/admin/gc?grace=0", null));
+        relay.Rule = RelayRule.None;
+
+        await notify;
+        Reads(largeBlob).ShouldBeGreaterThan(before, "it was collected, so it is read once more");
+        BundleContents bundle = await BundleContents.ReadAsync(await proxy.DeltaAsync($"to={repository}:new"));
+        bundle.Contents.Count.ShouldBe(256 + 2);
+    }
+
     private static async Task<JsonNode> DeleteAsync(RunningProxy proxy, string reference) => await AnswerAsync(await proxy.Http.DeleteAsync($"/starlight/admin/image?ref={reference}"));
 
     private static async Task<JsonNode> AnswerAsync(HttpResponseMessage answer)
