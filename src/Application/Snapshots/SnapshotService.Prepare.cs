@@ -123,7 +123,7 @@ public sealed partial class SnapshotService
         RootFilesystemLayers? provided = null;
         if (stack.ProvidedChainId is { } chainId)
         {
-            if (isNew)
+            if (isNew && snapshot.Kind == SnapshotKind.Active)
             {
                 traces.Created(snapshot.Key.Value, snapshot.Labels);
             }

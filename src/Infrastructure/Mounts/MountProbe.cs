@@ -150,21 +150,24 @@ internal sealed class MountProbe(string directory, ReadOnlyMemory<byte> erofsIma
     private void TryWatch(OverlayLayers layers)
     {
         List<ulong> opened = [];
-        (string root, _, string? inner) = MountRoot(layers, MountMode.NestedOverlay);
-        using (OpenWatch.Start(inner!, inode =>
+        Exception? failure = null;
+        (string Root, string Upper, string? Inner) mounted = MountRoot(layers, MountMode.NestedOverlay);
+        using (OpenWatch.Start(
+            mounted.Inner!,
+            inode =>
+            {
+                opened.Add(inode);
+                return true;
+            },
+            e => failure = e))
         {
-            opened.Add(inode);
-            return true;
-        }))
-        {
-            string file = Path.Combine(root, MountCapabilities.ProbeFileName);
-            Demand(File.ReadAllBytes(file), file);
+            CheckCopyUp(mounted);
         }
 
         int error = FileStatus.Read(Path.Combine(layers.Erofs, MountCapabilities.ProbeFileName), out FileStatus status);
         if (error != 0 || !opened.Contains(status.Inode))
         {
-            throw new IOException(opened.Count == 0 ? "an open was not told" : "an open was told of another inode");
+            throw new IOException(failure?.Message ?? (opened.Count == 0 ? "an open was not told" : "an open was told of another inode"), failure);
         }
     }
 

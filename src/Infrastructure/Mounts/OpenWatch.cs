@@ -1,3 +1,4 @@
+using Starlight.Domain.SharedKernel;
 using Starlight.Infrastructure.Mounts.Native;
 
 namespace Starlight.Infrastructure.Mounts;
@@ -16,11 +17,12 @@ internal sealed class OpenWatch : IDisposable
 
     private readonly Fanotify _events;
     private readonly Thread _thread;
+    private int _disposed;
 
-    private OpenWatch(Fanotify events, Func<ulong, bool> opened)
+    private OpenWatch(Fanotify events, Func<ulong, bool> opened, Action<Exception> failed)
     {
         _events = events;
-        _thread = new Thread(() => Run(events, opened)) { IsBackground = true, Name = "open watch" };
+        _thread = new Thread(() => Run(events, opened, failed)) { IsBackground = true, Name = "open watch" };
     }
 
     /// <summary>Nothing is told any more: no more was wanted, or it failed.</summary>
@@ -29,23 +31,38 @@ internal sealed class OpenWatch : IDisposable
     /// <summary>From when this returns, every open is told of.</summary>
     /// <param name="mountPoint">The overlay.</param>
     /// <param name="opened">Called in turn, on a thread of the watch, with the inode number of a file that is opened: seldom more than once for each. False ends the watch.</param>
-    /// <exception cref="Starlight.Domain.SharedKernel.FailureException">As <see cref="Fanotify.Start"/>.</exception>
-    public static OpenWatch Start(string mountPoint, Func<ulong, bool> opened)
+    /// <param name="failed">Called on that thread, once, if it cannot go on: opens may be missing.</param>
+    /// <exception cref="FailureException">As <see cref="Fanotify.Start"/>; also if there can be no more threads.</exception>
+    public static OpenWatch Start(string mountPoint, Func<ulong, bool> opened, Action<Exception> failed)
     {
-        OpenWatch watch = new(Fanotify.Start(mountPoint), opened);
-        watch._thread.Start();
-        return watch;
+        Fanotify events = Fanotify.Start(mountPoint);
+        OpenWatch watch = new(events, opened, failed);
+        try
+        {
+            watch._thread.Start();
+            return watch;
+        }
+        catch (Exception e) when (e is OutOfMemoryException or ThreadStartException)
+        {
+            events.Dispose();
+            throw new FailureException(new Error("Mount.NotWatched", $"the opens in {mountPoint} cannot be watched: no thread can be started ({e.Message})", ErrorKind.ResourceExhausted), e);
+        }
     }
 
     /// <summary>Ends it. What was opened before has been told when this returns. Not to be called from within the call-back, nor under a lock that it takes.</summary>
     public void Dispose()
     {
+        if (Interlocked.Exchange(ref _disposed, 1) != 0)
+        {
+            return;
+        }
+
         _events.Stop();
         _thread.Join();
         _events.Dispose();
     }
 
-    private static void Run(Fanotify events, Func<ulong, bool> opened)
+    private static void Run(Fanotify events, Func<ulong, bool> opened, Action<Exception> failed)
     {
         try
         {
@@ -54,9 +71,9 @@ internal sealed class OpenWatch : IDisposable
                 Thread.Sleep(s_pause);
             }
         }
-        catch (IOException)
+        catch (Exception e) // whatever it is: a container's trace must not end the daemon
         {
-            // What was told stays; a trace that is short teaches less.
+            failed(e);
         }
         finally
         {

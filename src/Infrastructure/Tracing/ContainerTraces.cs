@@ -15,7 +15,7 @@ namespace Starlight.Infrastructure.Tracing;
 internal sealed record TracedImage(string Reference, Digest Manifest, string ProxyProfile);
 
 /// <summary>
-/// Traces containers through their gate directories, or an overlay that is watched (ADR 0029). A trace begins when a new container is attached and
+/// Traces containers through their gate directories, or an overlay that is watched (ADR 0029, 0033). A trace begins when a new container is attached and
 /// <list type="bullet">
 /// <item>the optimizer is on: it ends with <see cref="SwitchOff"/>;</item>
 /// <item>or its snapshot has the label: it ends after <see cref="StartUp"/>, as nobody will say when;</item>

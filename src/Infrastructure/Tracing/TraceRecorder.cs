@@ -22,6 +22,7 @@ internal sealed class TraceRecorder(TraceHeader header, FileStream file, TimePro
     private TimeSpan _waited;
     private Exception? _fault;
     private bool _hasHeader;
+    private bool _ending;
     private bool _ended;
     private IDisposable? _source;
 
@@ -74,20 +75,29 @@ internal sealed class TraceRecorder(TraceHeader header, FileStream file, TimePro
         }
     }
 
-    /// <summary>What tells of opens by itself: disposed of before the trace ends, which is now if it has ended.</summary>
+    /// <summary>What tells of opens by itself: disposed of before the trace ends, which is now if it has ended, or when another takes its place.</summary>
     /// <param name="source">Its disposal waits until everything has been told.</param>
     public void Own(IDisposable source)
     {
+        IDisposable? done = source;
         lock (_lock)
         {
-            if (!_ended)
+            if (!_ending)
             {
-                _source = source;
-                return;
+                (done, _source) = (_source, source);
             }
         }
 
-        source.Dispose();
+        done?.Dispose();
+    }
+
+    /// <summary>Opens were missed: the trace is worth nothing.</summary>
+    public void Fail(Exception fault)
+    {
+        lock (_lock)
+        {
+            _fault ??= fault;
+        }
     }
 
     /// <summary>Something that is here was opened.</summary>
@@ -145,6 +155,7 @@ internal sealed class TraceRecorder(TraceHeader header, FileStream file, TimePro
         IDisposable? source;
         lock (_lock)
         {
+            _ending = true;
             (source, _source) = (_source, null);
         }
 

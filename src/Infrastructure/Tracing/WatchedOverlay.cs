@@ -17,8 +17,11 @@ internal sealed class WatchedOverlay : IDisposable
     public WatchedOverlay(string mountPoint, ErofsContents contents, TraceRecorder recorder)
     {
         _contents = contents;
-        _watch = OpenWatch.Start(mountPoint, inode => contents.Find(inode) is not { } content || recorder.Record(content));
+        _watch = OpenWatch.Start(mountPoint, inode => contents.Find(inode) is not { } content || recorder.Record(content), recorder.Fail);
     }
+
+    /// <summary>It watches nothing any more.</summary>
+    public bool HasEnded => _watch.HasEnded;
 
     public void Dispose()
     {

@@ -18,7 +18,7 @@ internal interface ITreeRoots : IDisposable
     /// <exception cref="Domain.SharedKernel.FailureException">It cannot be done now; calling again tries again.</exception>
     Task PrepareAsync(WorkerTree tree, CancellationToken cancellationToken);
 
-    /// <summary>The layers for one snapshot. Repeating it for the same key gives the same ones until the tree is complete.</summary>
+    /// <summary>The layers for one snapshot. Repeating it for the same key gives the same ones until the tree is complete, or the recording has ended.</summary>
     /// <param name="tree">Complete, unless containers can start early.</param>
     /// <param name="snapshotKey">Who is to be mounted.</param>
     /// <param name="inOneDirectory">Whether the result must be one directory with the whole tree.</param>

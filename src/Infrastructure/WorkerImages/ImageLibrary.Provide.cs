@@ -62,8 +62,9 @@ public sealed partial class ImageLibrary : IProvidedImages
 
     public void Detach(string snapshotKey)
     {
-        _roots.Detach(snapshotKey);
+        // The trace first: who attaches it again meanwhile must not be recorded in it.
         _traces.Detached(snapshotKey);
+        _roots.Detach(snapshotKey);
     }
 
     public async Task ReleaseAsync(string chainId, CancellationToken cancellationToken)

@@ -16,7 +16,7 @@ namespace Starlight.Infrastructure.WorkerImages;
 /// mnt             the filesystem image, mounted when first needed
 /// inner/complete  nested, complete trees: one read-only overlay for all containers
 /// inner/&lt;n&gt;       nested, while contents arrive: one per snapshot, with the snapshot's gate directory
-/// inner/&lt;n&gt;       complete trees of which is recorded what is opened: one per snapshot, which is watched (ADR 0029)
+/// inner/&lt;n&gt;       complete trees of which is recorded what is opened: one per snapshot, which is watched (ADR 0033)
 /// </code>
 /// A single overlay needs no mount of ours but the first; the container's own overlay names the layers. Nested is what the mode says, and what a snapshot on many ordinary layers, or one that is recorded, needs.
 /// </summary>
@@ -28,10 +28,14 @@ internal sealed class OverlayRoots(MountCapabilities capabilities, ObjectStore o
 {
     private const string SharedInner = "complete";
 
+    /// <summary>Overlays that are watched at a time; others are recorded through the gate. The kernel gives root 128 groups for everything on the machine (<c>fs.fanotify.max_user_groups</c>).</summary>
+    internal const int MaxWatched = 32;
+
     /// <summary>Guards all below. Held while mounting, which takes well under a millisecond.</summary>
     private readonly Lock _lock = new();
     private readonly Dictionary<string, Attachment> _attachments = new(StringComparer.Ordinal);
     private readonly HashSet<string> _mounted = new(StringComparer.Ordinal);
+    private readonly List<WatchedOverlay> _watched = [];
     private long _names;
 
     public bool SupportsEarlyStart => gate is not null;
@@ -48,6 +52,11 @@ internal sealed class OverlayRoots(MountCapabilities capabilities, ObjectStore o
                 Directory.CreateDirectory(tree.MountPoint);
                 ErofsMounts.Mount(tree.FilesystemImagePath, tree.MountPoint, capabilities.Erofs!.Value);
                 _mounted.Add(tree.MountPoint);
+            }
+
+            if (_attachments.TryGetValue(snapshotKey, out Attachment? earlier) && earlier.Tree != tree)
+            {
+                Detach(snapshotKey); // its tree was released and came again
             }
 
             OverlayLayers layers = new(tree.MountPoint, objects.Root);
@@ -133,7 +142,8 @@ internal sealed class OverlayRoots(MountCapabilities capabilities, ObjectStore o
             return attachment.Gate is null ? attachment.Inner : null;
         }
 
-        if (!capabilities.SeesOpens)
+        _watched.RemoveAll(w => w.HasEnded);
+        if (!capabilities.SeesOpens || _watched.Count >= MaxWatched)
         {
             return null;
         }
@@ -144,7 +154,9 @@ internal sealed class OverlayRoots(MountCapabilities capabilities, ObjectStore o
         {
             contents = new ErofsContents(tree.FilesystemImagePath);
             MountInner(directory, layers);
-            recorder.Own(new WatchedOverlay(directory, contents, recorder));
+            WatchedOverlay watched = new(directory, contents, recorder);
+            _watched.Add(watched);
+            recorder.Own(watched);
             _attachments.Add(snapshotKey, new Attachment(tree, null, directory));
             return directory;
         }
@@ -164,7 +176,16 @@ internal sealed class OverlayRoots(MountCapabilities capabilities, ObjectStore o
         if (!_mounted.Contains(directory))
         {
             Directory.CreateDirectory(directory);
-            OverlayMounts.Mount(layers.Inner(MountMode.NestedOverlay)!, directory);
+            try
+            {
+                OverlayMounts.Mount(layers.Inner(MountMode.NestedOverlay)!, directory);
+            }
+            catch (FailureException)
+            {
+                Directory.Delete(directory);
+                throw;
+            }
+
             _mounted.Add(directory);
         }
 

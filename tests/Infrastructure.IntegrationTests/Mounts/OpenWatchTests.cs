@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Globalization;
 using Starlight.Domain.SharedKernel;
 using Starlight.Infrastructure.Mounts;
@@ -23,7 +24,7 @@ public sealed class OpenWatchTests : IDisposable
         {
             told.Add(inode);
             return true;
-        }))
+        }, Fail))
         {
             for (int round = 0; round < 2; round++)
             {
@@ -48,7 +49,7 @@ public sealed class OpenWatchTests : IDisposable
         {
             told.Add(inode);
             return true;
-        }))
+        }, Fail))
         {
             Directory.GetFiles(outer.Target).Length.ShouldBe(3);
             File.Exists(Path.Combine(outer.Target, "missing")).ShouldBeFalse();
@@ -65,7 +66,7 @@ public sealed class OpenWatchTests : IDisposable
         using Mounted inner = Inner(200);
         using Mounted outer = Outer(inner);
         int told = 0;
-        using OpenWatch watch = OpenWatch.Start(inner.Target, _ => Interlocked.Increment(ref told) < 5);
+        using OpenWatch watch = OpenWatch.Start(inner.Target, _ => Interlocked.Increment(ref told) < 5, Fail);
         for (int i = 0; i < 200; i++)
         {
             File.OpenHandle(Path.Combine(outer.Target, Name(i))).Dispose();
@@ -78,7 +79,24 @@ public sealed class OpenWatchTests : IDisposable
 
     [Fact]
     public void Watch_OfWhatIsNotThere_Fails() =>
-        Should.Throw<FailureException>(() => OpenWatch.Start(_directory["nothing"], _ => true)).Error.Code.ShouldBe("Mount.NotWatched");
+        Should.Throw<FailureException>(() => OpenWatch.Start(_directory["nothing"], _ => true, Fail)).Error.Code.ShouldBe("Mount.NotWatched");
+
+    [Fact]
+    public async Task Watch_WhoseListenerFails_SaysSoAndEndsAlone()
+    {
+        using Mounted inner = Inner(2);
+        using Mounted outer = Outer(inner);
+        ConcurrentQueue<Exception> failures = [];
+        using OpenWatch watch = OpenWatch.Start(inner.Target, _ => throw new InvalidOperationException("no more paper"), failures.Enqueue);
+
+        Tool.Run("cat", [Path.Combine(outer.Target, Name(0))]);
+
+        await Probe.UntilAsync(() => watch.HasEnded, "it ends");
+        failures.ShouldHaveSingleItem().Message.ShouldBe("no more paper");
+        Tool.Run("cat", [Path.Combine(outer.Target, Name(1))]).ShouldBe("1");
+    }
+
+    private static void Fail(Exception e) => throw new InvalidOperationException("the watch failed", e);
 
     private static string Name(int number) => "f" + number.ToString(CultureInfo.InvariantCulture);
 

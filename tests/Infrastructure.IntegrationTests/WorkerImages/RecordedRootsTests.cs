@@ -1,6 +1,7 @@
 using Starlight.Application.Abstractions.Snapshots;
 using Starlight.Application.Abstractions.Tracing;
 using Starlight.Domain.Content;
+using Starlight.Infrastructure.Erofs;
 using Starlight.Infrastructure.Mounts;
 using Starlight.Infrastructure.Tracing;
 using Starlight.Infrastructure.WorkerImages;
@@ -94,6 +95,79 @@ public sealed class RecordedRootsTests : IDisposable
     }
 
     [Fact]
+    public void Record_AttachedAgainAfterADetach_WatchesTheNewOverlayAndLeavesTheOldOne()
+    {
+        using OverlayRoots roots = _rig.Overlays(MountMode.SingleOverlay, seesOpens: true);
+        _rig.Complete();
+        TraceRecorder recorder = Recorder();
+        RootFilesystemLayers first = roots.Attach(_rig.Tree, "one", recorder: recorder);
+        roots.Detach("one");
+
+        RootFilesystemLayers second = roots.Attach(_rig.Tree, "one", recorder: recorder);
+        second.ShouldNotBe(first);
+        using (Mounted container = Container("c1", second))
+        {
+            Tool.Run("cat", [Path.Combine(container.Target, "other")]);
+            recorder.End();
+        }
+
+        recorder.Opened.ShouldBe([Other]);
+    }
+
+    [Fact]
+    public void Own_OfAnotherWatchOrAfterTheEnd_LeavesNoneBehind()
+    {
+        using OverlayRoots roots = _rig.Overlays(MountMode.SingleOverlay, seesOpens: true);
+        _rig.Complete();
+        TraceRecorder recorder = Recorder();
+        string overlay = roots.Attach(_rig.Tree, "one", recorder: Recorder()).MetadataDirectory;
+        WatchedOverlay NewWatch() => new(overlay, new ErofsContents(_rig.Tree.FilesystemImagePath), recorder);
+
+        using WatchedOverlay first = NewWatch();
+        using WatchedOverlay second = NewWatch();
+        using WatchedOverlay late = NewWatch();
+        recorder.Own(first);
+        recorder.Own(second);
+        (first.HasEnded, second.HasEnded).ShouldBe((true, false));
+        recorder.End();
+        second.HasEnded.ShouldBeTrue();
+        recorder.Own(late);
+        late.HasEnded.ShouldBeTrue("a trace that has ended owns nothing");
+    }
+
+    [Fact]
+    public void Record_OfMoreContainersThanAreWatched_GoesThroughTheGate()
+    {
+        using OverlayRoots roots = _rig.Overlays(MountMode.SingleOverlay, seesOpens: true);
+        _rig.Complete();
+        TraceRecorder[] recorders = [.. Enumerable.Range(0, OverlayRoots.MaxWatched + 1).Select(_ => Recorder())];
+        RootFilesystemLayers[] layers = [.. recorders.Select((r, i) => roots.Attach(_rig.Tree, $"{i}", recorder: r))];
+
+        layers.Count(l => l.GateDirectory is null).ShouldBe(OverlayRoots.MaxWatched);
+        using (Mounted container = Container("c1", layers[^1]))
+        {
+            Tool.Run("cat", [Path.Combine(container.Target, "other")]).ShouldBe("another content");
+        }
+
+        recorders[^1].Opened.ShouldBe([Other]);
+        recorders[0].End();
+        roots.Attach(_rig.Tree, "next", recorder: Recorder()).GateDirectory.ShouldBeNull("one has ended");
+        foreach (TraceRecorder recorder in recorders)
+        {
+            recorder.End();
+        }
+    }
+
+    [Fact]
+    public void Record_WhenTheWatchFails_IsNotAnEndedTrace()
+    {
+        TraceRecorder recorder = Recorder();
+        recorder.Record(Name);
+        recorder.Fail(new IOException("reading opens failed"));
+        recorder.End().ShouldBeOfType<IOException>();
+    }
+
+    [Fact]
     public async Task Record_BegunWhileContentsArrive_GoesOnThroughTheGate()
     {
         using OverlayRoots roots = _rig.Overlays(MountMode.SingleOverlay, seesOpens: true);
@@ -133,7 +207,7 @@ public sealed class RecordedRootsTests : IDisposable
     private TraceRecorder Recorder()
     {
         TraceHeader header = new(Guid.NewGuid(), "registry/app:1", Name, "edge", Domain.Ordering.TraceSource.Optimizer, null, DateTimeOffset.UnixEpoch);
-        return new TraceRecorder(header, new FileStream(Path.Combine(_rig["traces"], "trace"), FileMode.Create, FileAccess.ReadWrite, FileShare.ReadWrite), TimeProvider.System);
+        return new TraceRecorder(header, new FileStream(Path.Combine(_rig["traces"], "trace"), FileMode.Create, FileAccess.ReadWrite, FileShare.ReadWrite | FileShare.Delete), TimeProvider.System);
     }
 
     /// <summary>The trace's contents, line by line.</summary>

@@ -194,6 +194,19 @@ public sealed class ProvidedLayerTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Traces_AreOfContainers_NotOfViewsOrLayers()
+    {
+        await ProvideImageAsync();
+
+        await _snapshotter.ViewAsync("view", Top);
+        await _snapshotter.PrepareAsync("container", Top);
+        await _snapshotter.Client.MountsAsync("container");
+        await _snapshotter.PrepareAsync("scratch");
+
+        _snapshotter.Traces.AskedAbout.ShouldBe(["container"]);
+    }
+
+    [Fact]
     public async Task View_OfAProvidedParent_IsReadOnly()
     {
         await ProvideImageAsync();

@@ -32,6 +32,8 @@ public sealed class SnapshotterUnderTest : IAsyncDisposable
 
     public FakeProvidedImages Images { get; } = new();
 
+    public FakeContainerTraces Traces { get; } = new();
+
     public string Root => _scratch["root"];
 
     /// <summary>A directory for the test's own files and mount points.</summary>
@@ -104,7 +106,7 @@ public sealed class SnapshotterUnderTest : IAsyncDisposable
         builder.WebHost.UseGrpcUnixSockets(_listener);
         builder.Services.AddSnapshots(Root);
         builder.Services.AddSingleton<IProvidedImages>(Images);
-        builder.Services.AddSingleton<IContainerTraces, NoContainerTraces>();
+        builder.Services.AddSingleton<IContainerTraces>(Traces);
         _app = builder.Build();
         _app.MapSnapshots();
         _app.MapGrpcUnimplemented();

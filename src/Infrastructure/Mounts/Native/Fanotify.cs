@@ -31,12 +31,13 @@ internal sealed unsafe partial class Fanotify : IDisposable
 
     private const int O_CLOEXEC = 0x80000;
     private const int O_NOATIME = 0x40000;
+    private const int O_NONBLOCK = 0x800;
 
     /// <summary>Said to the kernel itself, which refuses to open files above 2 GB without; its number is not the same everywhere (open(2), asm/fcntl.h).</summary>
     private static readonly int O_LARGEFILE = RuntimeInformation.ProcessArchitecture == Architecture.X64 ? 0x8000 : 0x20000;
 
     private const int EFD_CLOEXEC = O_CLOEXEC;
-    private const int EFD_NONBLOCK = 0x800;
+    private const int EFD_NONBLOCK = O_NONBLOCK;
     private const short POLLIN = 1;
 
     /// <summary>struct fanotify_event_metadata: <c>event_len u32, vers u8, reserved u8, metadata_len u16, mask u64, fd s32, pid s32</c>.</summary>
@@ -60,7 +61,7 @@ internal sealed unsafe partial class Fanotify : IDisposable
     /// <exception cref="FailureException">Unsupported <c>Mount.NotWatched</c>: no fanotify, too many groups (<c>fs.fanotify.max_user_groups</c>), no permission.</exception>
     public static Fanotify Start(string mountPoint)
     {
-        SafeFileHandle group = new(fanotify_init(FAN_CLOEXEC | FAN_NONBLOCK | FAN_UNLIMITED_QUEUE | FAN_UNLIMITED_MARKS, (uint)(O_CLOEXEC | O_NOATIME | O_LARGEFILE)), ownsHandle: true);
+        SafeFileHandle group = new(fanotify_init(FAN_CLOEXEC | FAN_NONBLOCK | FAN_UNLIMITED_QUEUE | FAN_UNLIMITED_MARKS, (uint)(O_CLOEXEC | O_NOATIME | O_NONBLOCK | O_LARGEFILE)), ownsHandle: true);
         if (!group.IsInvalid)
         {
             if (fanotify_mark(group, FAN_MARK_ADD | FAN_MARK_FILESYSTEM, FAN_OPEN, FileStatus.AT_FDCWD, mountPoint) == 0)
