@@ -46,7 +46,7 @@ internal static partial class ProxyLog
     [LoggerMessage(24, LogLevel.Warning, "no bundle of {Image} could be prepared, it is built when it is asked for: {Reason}")]
     public static partial void NotPrepared(ILogger logger, string image, string reason);
 
-    [LoggerMessage(25, LogLevel.Error, "a scan job failed in a way that it should not")]
+    [LoggerMessage(26, LogLevel.Error, "a scan job failed in a way that it should not")]
     public static partial void ScanLoopFailed(ILogger logger, Exception exception);
 
     [LoggerMessage(8, LogLevel.Information, "read {Path} again: its new version is in use")]

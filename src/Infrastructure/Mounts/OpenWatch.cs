@@ -32,7 +32,7 @@ internal sealed class OpenWatch : IDisposable
     /// <param name="mountPoint">The overlay.</param>
     /// <param name="opened">Called in turn, on a thread of the watch, with the inode number of a file that is opened: seldom more than once for each. False ends the watch.</param>
     /// <param name="failed">Called on that thread, once, if it cannot go on: opens may be missing.</param>
-    /// <exception cref="FailureException">As <see cref="Fanotify.Start"/>; also if there can be no more threads.</exception>
+    /// <exception cref="FailureException">As <see cref="Fanotify.Start"/>; ResourceExhausted <c>Mount.NoThread</c>.</exception>
     public static OpenWatch Start(string mountPoint, Func<ulong, bool> opened, Action<Exception> failed)
     {
         Fanotify events = Fanotify.Start(mountPoint);
@@ -45,7 +45,7 @@ internal sealed class OpenWatch : IDisposable
         catch (Exception e) when (e is OutOfMemoryException or ThreadStartException)
         {
             events.Dispose();
-            throw new FailureException(new Error("Mount.NotWatched", $"the opens in {mountPoint} cannot be watched: no thread can be started ({e.Message})", ErrorKind.ResourceExhausted), e);
+            throw new FailureException(new Error("Mount.NoThread", $"the opens in {mountPoint} cannot be watched: no thread can be started ({e.Message})", ErrorKind.ResourceExhausted), e);
         }
     }
 

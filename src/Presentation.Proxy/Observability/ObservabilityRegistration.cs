@@ -20,6 +20,9 @@ internal static class ObservabilityRegistration
     {
         logging.SetMinimumLevel(settings.LogLevel)
             .AddFilter("Microsoft", settings.LogLevel > LogLevel.Warning ? settings.LogLevel : LogLevel.Warning)
+            // It writes a stack for every query that fails, though a collision is no failure here and a database that is down is said in one line by whoever asked.
+            .AddFilter("Microsoft.EntityFrameworkCore", settings.LogLevel <= LogLevel.Debug ? LogLevel.Warning : LogLevel.None)
+
             // It repeats start-up failures with their stack; the command prints them as one line.
             .AddFilter("Microsoft.Extensions.Hosting", LogLevel.None);
         if (settings.LogFormat == LogFormat.Json)
