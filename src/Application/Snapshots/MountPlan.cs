@@ -80,6 +80,11 @@ internal static class MountPlan
             options.Add("metacopy=off");
         }
 
+        if (writable && provided is { IsWatched: true })
+        {
+            options.Add("xino=on");
+        }
+
         if (writable)
         {
             options.Add($"workdir={directories.Work(snapshot.Id)}");

@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Logging.Abstractions;
 using Starlight.Domain.SharedKernel;
 using Starlight.Infrastructure.Fuse;
+using Starlight.Infrastructure.Mounts.Native;
 using Starlight.Infrastructure.Native;
 using Starlight.Infrastructure.Objects;
 
@@ -144,16 +145,19 @@ internal sealed class MountProbe(string directory, ReadOnlyMemory<byte> erofsIma
         string root = Sub("root-" + number);
         string upper = Sub("upper-" + number);
         OverlayMounts.Mount(new MountRecord("overlay", "overlay", [$"lowerdir={tree}", $"upperdir={upper}", $"workdir={Sub("work-" + number)}"]), root);
-        CheckCopyUp((root, upper, null));
+        CheckCopyUp((root, upper));
     }
 
     private void TryWatch(OverlayLayers layers)
     {
         List<ulong> opened = [];
         Exception? failure = null;
-        (string Root, string Upper, string? Inner) mounted = MountRoot(layers, MountMode.NestedOverlay);
+        (string root, string upper, string inner) = (Sub("root-watched"), Sub("upper-watched"), Sub("inner-watched"));
+        OverlayMounts.Mount(layers.Watched, inner);
+        MountRecord outer = layers.Writable(MountMode.NestedOverlay, upper, Sub("work-watched"), inner);
+        OverlayMounts.Mount(outer with { Options = [OverlayLayers.WatchedBelow, .. outer.Options] }, root);
         using (OpenWatch.Start(
-            mounted.Inner!,
+            inner,
             inode =>
             {
                 opened.Add(inode);
@@ -161,9 +165,10 @@ internal sealed class MountProbe(string directory, ReadOnlyMemory<byte> erofsIma
             },
             e => failure = e))
         {
-            CheckCopyUp(mounted);
+            CheckCopyUp((root, upper));
         }
 
+        CheckLink(Path.Combine(root, MountCapabilities.ProbeFileName));
         int error = FileStatus.Read(Path.Combine(layers.Erofs, MountCapabilities.ProbeFileName), out FileStatus status);
         if (error != 0 || !opened.Contains(status.Inode))
         {
@@ -190,7 +195,7 @@ internal sealed class MountProbe(string directory, ReadOnlyMemory<byte> erofsIma
     }
 
     /// <summary>A container's writable root, as the library and containerd would mount it.</summary>
-    private (string Root, string Upper, string? Inner) MountRoot(OverlayLayers layers, MountMode mode)
+    private (string Root, string Upper) MountRoot(OverlayLayers layers, MountMode mode)
     {
         string number = NextNumber();
         string root = Sub("root-" + number);
@@ -203,17 +208,28 @@ internal sealed class MountProbe(string directory, ReadOnlyMemory<byte> erofsIma
         }
 
         OverlayMounts.Mount(layers.Writable(mode, upper, Sub("work-" + number), inner), root);
-        return (root, upper, inner);
+        return (root, upper);
     }
 
     /// <summary>Reads the file through the overlay, then copies it up by changing its time and demands that the upper layer has all of it.</summary>
-    private static void CheckCopyUp((string Root, string Upper, string? Inner) mounted)
+    private static void CheckCopyUp((string Root, string Upper) mounted)
     {
         string file = Path.Combine(mounted.Root, MountCapabilities.ProbeFileName);
         Demand(File.ReadAllBytes(file), file);
         File.SetLastWriteTimeUtc(file, DateTime.UnixEpoch);
         string copy = Path.Combine(mounted.Upper, MountCapabilities.ProbeFileName);
         Demand(File.ReadAllBytes(copy), copy);
+    }
+
+    /// <summary>A file that was copied up is the same file by its new name.</summary>
+    private static void CheckLink(string file)
+    {
+        string link = file + "-link";
+        MountSyscalls.Link(file, link);
+        if (FileStatus.Read(file, out FileStatus one) != 0 || FileStatus.Read(link, out FileStatus other) != 0 || (one.Device, one.Inode) != (other.Device, other.Inode))
+        {
+            throw new IOException("a hard link to a file of the image is another file");
+        }
     }
 
     private static void Demand(ReadOnlySpan<byte> read, string file)

@@ -146,7 +146,7 @@ public sealed partial class ContainerTraces : IContainerTraces, ITraceLog, IDisp
         string? group = labels.GetValueOrDefault(SnapshotLabels.TraceGroup);
         if (group is not null && TraceGroup.CheckName(group) is { IsSuccess: false } refused)
         {
-            LogLabelIgnored(snapshotKey, refused.Error.Message);
+            LogGroupIgnored(snapshotKey, refused.Error.Message);
             group = null;
         }
 
@@ -360,6 +360,9 @@ public sealed partial class ContainerTraces : IContainerTraces, ITraceLog, IDisp
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "snapshot {Key} asks for a trace, which is ignored: {Reason}")]
     private partial void LogLabelIgnored(string key, string reason);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "snapshot {Key} names a group, which is ignored: {Reason}")]
+    private partial void LogGroupIgnored(string key, string reason);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "tracing snapshot {Key} of {Image} ({Source})")]
     private partial void LogTracing(string key, string image, TraceSource source);

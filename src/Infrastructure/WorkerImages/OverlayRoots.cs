@@ -62,7 +62,7 @@ internal sealed class OverlayRoots(MountCapabilities capabilities, ObjectStore o
             OverlayLayers layers = new(tree.MountPoint, objects.Root);
             if (tree.Complete && recorder is not null && Watch(tree, snapshotKey, layers, recorder) is { } watched)
             {
-                return new RootFilesystemLayers(watched, null, null);
+                return new RootFilesystemLayers(watched, null, null) { IsWatched = true };
             }
 
             if (tree.Complete && (recorder is null || gate is null))
@@ -153,7 +153,7 @@ internal sealed class OverlayRoots(MountCapabilities capabilities, ObjectStore o
         try
         {
             contents = new ErofsContents(tree.FilesystemImagePath);
-            MountInner(directory, layers);
+            MountInner(directory, layers.Watched);
             WatchedOverlay watched = new(directory, contents, recorder);
             _watched.Add(watched);
             recorder.Own(watched);
@@ -171,14 +171,16 @@ internal sealed class OverlayRoots(MountCapabilities capabilities, ObjectStore o
 
     private string NextName() => (++_names).ToString(CultureInfo.InvariantCulture);
 
-    private string MountInner(string directory, OverlayLayers layers)
+    private string MountInner(string directory, OverlayLayers layers) => MountInner(directory, layers.Inner(MountMode.NestedOverlay)!);
+
+    private string MountInner(string directory, MountRecord record)
     {
         if (!_mounted.Contains(directory))
         {
             Directory.CreateDirectory(directory);
             try
             {
-                OverlayMounts.Mount(layers.Inner(MountMode.NestedOverlay)!, directory);
+                OverlayMounts.Mount(record, directory);
             }
             catch (FailureException)
             {

@@ -5,6 +5,7 @@ using System.Net.Http.Headers;
 using System.Net.Sockets;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
+using Starlight.Presentation.Proxy.Endpoints;
 using Starlight.Presentation.Proxy.Problems;
 using Starlight.Presentation.Proxy.Settings;
 
@@ -30,6 +31,9 @@ internal static class AdminCommands
     private static readonly Option<bool> Json = new("--json") { Description = "print the proxy's answer as it is" };
 
     private static readonly Argument<string> Reference = new("REF") { Description = "REGISTRY/REPOSITORY:TAG, or sha256:… of a manifest or index" };
+
+    /// <summary>More than a catalog of a million files takes on a slow disk. Arbitrary.</summary>
+    private static readonly TimeSpan AnswerTimeout = TimeSpan.FromSeconds(60);
 
     public static IEnumerable<Command> Create()
     {
@@ -69,7 +73,7 @@ internal static class AdminCommands
         string text = parsed.GetValue(Url)
             ?? (Environment.GetEnvironmentVariable("STARLIGHT_PROXY_URL") is { Length: > 0 } variable ? variable : $"http://127.0.0.1:{ProxySettings.DefaultPort}");
         TextWriter error = parsed.InvocationConfiguration.Error;
-        if (!Uri.TryCreate(text, UriKind.Absolute, out Uri? proxy) || proxy.Scheme is not ("http" or "https"))
+        if (!Uri.TryCreate(text, UriKind.Absolute, out Uri? proxy) || proxy.Scheme is not ("http" or "https") || proxy.PathAndQuery != "/")
         {
             await error.WriteLineAsync($"starlight-proxy: '{text}' is not the URL of a proxy: write http://HOST:PORT");
             return 1;
@@ -78,7 +82,7 @@ internal static class AdminCommands
         try
         {
             // A collection may take minutes.
-            using HttpClient http = new() { BaseAddress = proxy, Timeout = Timeout.InfiniteTimeSpan };
+            using HttpClient http = new() { BaseAddress = proxy, Timeout = method == HttpMethod.Post ? Timeout.InfiniteTimeSpan : AnswerTimeout };
             using HttpRequestMessage request = new(method, $"/starlight/admin/{path}");
             request.Headers.Authorization = (parsed.GetValue(Login) ?? Environment.GetEnvironmentVariable("STARLIGHT_PROXY_LOGIN")) switch
             {
@@ -88,6 +92,12 @@ internal static class AdminCommands
             };
             using HttpResponseMessage answer = await http.SendAsync(request, cancellationToken);
             byte[] body = await answer.Content.ReadAsByteArrayAsync(cancellationToken);
+            if (!answer.Headers.Contains(ProtocolMiddleware.ProtocolHeader))
+            {
+                await error.WriteLineAsync($"starlight-proxy: what answers at {proxy} is not a Starlight proxy: check the address");
+                return 1;
+            }
+
             if (!answer.IsSuccessStatusCode)
             {
                 // The proxy's own words are for workers.
@@ -111,9 +121,14 @@ internal static class AdminCommands
 
             return 0;
         }
-        catch (Exception e) when (e is HttpRequestException or SocketException or JsonException)
+        catch (Exception e) when (e is HttpRequestException or SocketException or IOException or JsonException)
         {
-            await error.WriteLineAsync($"starlight-proxy: the proxy at {proxy} cannot be asked: {e.Message}");
+            await error.WriteLineAsync($"starlight-proxy: the proxy at {proxy} cannot be asked: {e.GetBaseException().Message}");
+            return 1;
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            await error.WriteLineAsync($"starlight-proxy: the proxy at {proxy} has not answered within {AnswerTimeout.TotalSeconds} s");
             return 1;
         }
     }

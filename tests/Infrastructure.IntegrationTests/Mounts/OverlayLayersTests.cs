@@ -24,7 +24,7 @@ public sealed class OverlayLayersTests
     [Fact]
     public void Nested_HasAnInnerOverlayAndAnOrdinaryOneOrABindOnIt()
     {
-        Arriving.Inner(MountMode.NestedOverlay)!.OptionText.ShouldBe("ro,metacopy=on,xino=off,lowerdir=/s/e/1::/s/gate/7::/s/objects::/s/gate/.tail");
+        Arriving.Inner(MountMode.NestedOverlay)!.OptionText.ShouldBe("ro,metacopy=on,lowerdir=/s/e/1::/s/gate/7::/s/objects::/s/gate/.tail");
         Arriving.Inner(MountMode.SingleOverlay).ShouldBeNull();
         Arriving.Writable(MountMode.NestedOverlay, "/u", "/w", "/in").OptionText.ShouldBe("index=off,metacopy=off,lowerdir=/in,upperdir=/u,workdir=/w");
         MountRecord view = Arriving.ReadOnly(MountMode.NestedOverlay, "/in");

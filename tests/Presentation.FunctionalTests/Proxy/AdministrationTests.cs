@@ -166,12 +166,6 @@ public sealed class AdministrationTests(ProxyFixture fixture) : IClassFixture<Pr
         (outcome.Output + outcome.ErrorOutput).ShouldContain(says);
     }
 
-    private async Task<ProcessOutcome> CommandAsync(params string[] arguments)
-    {
-        IEnumerable<string> url = arguments.Contains("--url") ? [] : ["--url", fixture.Proxy.Address.ToString()];
-        return await ProcessRunner.RunAsync(StarlightProgram.Proxy[0], [.. StarlightProgram.Proxy.Skip(1), .. arguments, .. url]);
-    }
-
     /// <summary>The registry holds another layer back, so the notify is at work for as long as this test wants.</summary>
     [Fact]
     public async Task Gc_OfALargeLayerThatARunningNotifyHasLookedUp_HasItReadAgain()
@@ -207,6 +201,36 @@ public sealed class AdministrationTests(ProxyFixture fixture) : IClassFixture<Pr
         Reads(largeBlob).ShouldBeGreaterThan(before, "it was collected, so it is read once more");
         BundleContents bundle = await BundleContents.ReadAsync(await proxy.DeltaAsync($"to={repository}:new"));
         bundle.Contents.Count.ShouldBe(256 + 2);
+    }
+
+    [Theory]
+    [InlineData("registry", "is not a Starlight proxy")]
+    [InlineData("path", "is not the URL of a proxy")]
+    [InlineData("https", "cannot be asked: ")]
+    [InlineData("nobody", "cannot be asked: Connection refused")]
+    public async Task Commands_WhereThereIsNoProxy_SayWhatIsThere(string what, string says)
+    {
+        string url = what switch
+        {
+            "registry" => $"http://{fixture.Registry.Host}",
+            "path" => new Uri(fixture.Proxy.Address, "/somewhere").ToString(),
+            "https" => $"https://127.0.0.1:{fixture.Proxy.Address.Port}",
+            _ => "http://127.0.0.1:1",
+        };
+        foreach (string command in (string[])["list", "stats"])
+        {
+            ProcessOutcome refused = await CommandAsync(command, "--url", url);
+            refused.ExitCode.ShouldBe(1);
+            refused.ErrorOutput.ShouldContain(says);
+            refused.ErrorOutput.Trim().ShouldNotContain('\n');
+            refused.ErrorOutput.ShouldNotContain("inner exception");
+        }
+    }
+
+    private async Task<ProcessOutcome> CommandAsync(params string[] arguments)
+    {
+        IEnumerable<string> url = arguments.Contains("--url") ? [] : ["--url", fixture.Proxy.Address.ToString()];
+        return await ProcessRunner.RunAsync(StarlightProgram.Proxy[0], [.. StarlightProgram.Proxy.Skip(1), .. arguments, .. url]);
     }
 
     private static async Task<JsonNode> DeleteAsync(RunningProxy proxy, string reference) => await AnswerAsync(await proxy.Http.DeleteAsync($"/starlight/admin/image?ref={reference}"));

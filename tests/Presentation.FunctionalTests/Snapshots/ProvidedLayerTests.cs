@@ -186,6 +186,9 @@ public sealed class ProvidedLayerTests : IAsyncLifetime
         var view = (await _snapshotter.ViewAsync("v", Top)).Single();
 
         active.Options[^1].ShouldBe($"lowerdir={tree}");
+        active.Options.ShouldNotContain("xino=on");
+        _snapshotter.Images.Chains[Top] = new RootFilesystemLayers(tree, null, null) { IsWatched = true };
+        (await _snapshotter.PrepareAsync("watched", Top)).Single().Options.ShouldContain("xino=on");
         view.Type.ShouldBe("bind");
         view.Source.ShouldBe(tree);
         view.Options.ShouldBe(["ro", "rbind"]);

@@ -19,7 +19,13 @@ public sealed record RemoteLayerRequest(string ChainId, string? ParentChainId, I
 /// <param name="TailDirectory">
 /// The last data-only layer, whose answer an application gets to see for a content that cannot be had (overlay hides the errors of all others); null without a gate.
 /// </param>
-public sealed record RootFilesystemLayers(string MetadataDirectory, string? GateDirectory, string? ObjectsDirectory, string? TailDirectory = null);
+public sealed record RootFilesystemLayers(string MetadataDirectory, string? GateDirectory, string? ObjectsDirectory, string? TailDirectory = null)
+{
+    /// <summary>
+    /// The metadata directory is an overlay in which opens are watched: the container's overlay needs <c>xino=on</c> to know files of it that were copied up, see ADR 0033.
+    /// </summary>
+    public bool IsWatched { get; init; }
+}
 
 /// <summary>The images that Starlight provides on this worker, as the snapshotter sees them. Safe for concurrent use.</summary>
 public interface IProvidedImages

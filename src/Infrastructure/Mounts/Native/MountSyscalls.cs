@@ -4,7 +4,7 @@ using Starlight.Domain.SharedKernel;
 namespace Starlight.Infrastructure.Mounts.Native;
 
 /// <summary>
-/// mount(2), umount2(2) and the loop ioctls. The system calls are made directly and not through mount(8): util-linux quietly puts a loop device
+/// mount(2), umount2(2), and what else it takes to try a mount out. The system calls are made directly and not through mount(8): util-linux quietly puts a loop device
 /// under a file-backed EROFS mount.
 /// </summary>
 internal static partial class MountSyscalls
@@ -43,6 +43,19 @@ internal static partial class MountSyscalls
         int errno = Errno.Last;
         return errno is Errno.EINVAL or Errno.ENOENT ? false : throw new FailureException(MountErrors.UnmountFailed(target, errno));
     }
+
+    /// <summary>link(2), which .NET has not.</summary>
+    /// <exception cref="IOException">It failed.</exception>
+    public static void Link(string existing, string name)
+    {
+        if (LinkNative(existing, name) != 0)
+        {
+            throw new IOException($"linking {name} to {existing} failed: {Errno.Describe(Errno.Last)}");
+        }
+    }
+
+    [LibraryImport("libc", EntryPoint = "link", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int LinkNative(string existing, string name);
 
     [LibraryImport("libc", EntryPoint = "mount", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial int MountNative(string source, string target, string type, nuint flags, string data);
