@@ -82,7 +82,7 @@ internal static class MountPlan
 
         if (writable && provided is { IsWatched: true })
         {
-            options.Add("xino=on");
+            options.Add(RootFilesystemLayers.WatchedOption);
         }
 
         if (writable)

@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging.Abstractions;
+using Starlight.Application.Abstractions.Snapshots;
 using Starlight.Domain.SharedKernel;
 using Starlight.Infrastructure.Fuse;
 using Starlight.Infrastructure.Mounts.Native;
@@ -155,7 +156,7 @@ internal sealed class MountProbe(string directory, ReadOnlyMemory<byte> erofsIma
         (string root, string upper, string inner) = (Sub("root-watched"), Sub("upper-watched"), Sub("inner-watched"));
         OverlayMounts.Mount(layers.Watched, inner);
         MountRecord outer = layers.Writable(MountMode.NestedOverlay, upper, Sub("work-watched"), inner);
-        OverlayMounts.Mount(outer with { Options = [OverlayLayers.WatchedBelow, .. outer.Options] }, root);
+        OverlayMounts.Mount(outer with { Options = [RootFilesystemLayers.WatchedOption, .. outer.Options] }, root);
         using (OpenWatch.Start(
             inner,
             inode =>

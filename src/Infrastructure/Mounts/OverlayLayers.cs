@@ -1,4 +1,5 @@
 using System.Text;
+using Starlight.Application.Abstractions.Snapshots;
 using Starlight.Domain.SharedKernel;
 using Starlight.Infrastructure.Mounts.Native;
 
@@ -46,13 +47,10 @@ public sealed record OverlayLayers(string Erofs, string Objects, string? Gate = 
 
     /// <summary>
     /// What is mounted below a container's overlay to be watched, read-only. <c>xino=off</c>: files have the inode numbers of the filesystem image, by which <see cref="OpenWatch"/> tells them.
-    /// <c>nfs_export=on</c>, which wants <c>redirect_dir=nofollow</c> and no metacopy: the overlay above can name a file of this one by a handle. With <see cref="WatchedBelow"/> it then knows a file that was copied
+    /// <c>nfs_export=on</c>, which wants <c>redirect_dir=nofollow</c> and no metacopy: the overlay above can name a file of this one by a handle. With <see cref="RootFilesystemLayers.WatchedOption"/> it then knows a file that was copied
     /// up as the one that it was; otherwise its inode number changes, and a hard link to it is another file (overlayfs.rst, "Inode properties").
     /// </summary>
     public MountRecord Watched => Overlay("ro", "redirect_dir=nofollow", "nfs_export=on", "xino=off", "lowerdir=" + LowerDir);
-
-    /// <summary>What the container's overlay on <see cref="Watched"/> needs: a lower layer without a UUID is followed only where one of some features is on, and this one leaves nothing behind in the upper layer.</summary>
-    public const string WatchedBelow = "xino=on";
 
     /// <summary>A container's writable root.</summary>
     /// <param name="inner">Where <see cref="Inner"/> is mounted; only for <see cref="MountMode.NestedOverlay"/>.</param>

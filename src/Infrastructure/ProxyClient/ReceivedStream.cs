@@ -1,4 +1,5 @@
 using Starlight.Domain.Proxies;
+using Starlight.Infrastructure.Streams;
 
 namespace Starlight.Infrastructure.ProxyClient;
 
@@ -6,24 +7,10 @@ namespace Starlight.Infrastructure.ProxyClient;
 /// A response body that counts what came and gives up on silence: a link that went away without a word (a moved edge node, a dead NAT entry) would otherwise
 /// keep the read waiting for ever.
 /// </summary>
-internal sealed class ReceivedStream(Stream inner, ProxyProfile proxy, Action<int> received) : Stream
+internal sealed class ReceivedStream(Stream inner, ProxyProfile proxy, Action<int> received) : ForwardReadStream
 {
     /// <summary>A slow link still delivers a packet a minute; a dead one never does.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
-
-    public override bool CanRead => true;
-
-    public override bool CanSeek => false;
-
-    public override bool CanWrite => false;
-
-    public override long Length => throw new NotSupportedException();
-
-    public override long Position
-    {
-        get => throw new NotSupportedException();
-        set => throw new NotSupportedException();
-    }
 
     public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
     {
@@ -47,16 +34,4 @@ internal sealed class ReceivedStream(Stream inner, ProxyProfile proxy, Action<in
         received(count);
         return count;
     }
-
-    public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException("bundles are read asynchronously");
-
-    public override void Flush()
-    {
-    }
-
-    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-    public override void SetLength(long value) => throw new NotSupportedException();
-
-    public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
 }

@@ -1,4 +1,5 @@
 using System.Net.Http.Headers;
+using Starlight.Infrastructure.Streams;
 
 namespace Starlight.Infrastructure.ProxyClient;
 
@@ -6,7 +7,7 @@ namespace Starlight.Infrastructure.ProxyClient;
 /// A bundle whose parts come over several connections at once, read as one stream: 1. from the answer that begins at its beginning, up to a part that is on its way; 2. from that part and those behind
 /// it, each where the one before ends, while the first answer is given up; 3. what a part does not bring comes from another answer, which takes the first one's place. Used by one task at a time.
 /// </summary>
-internal sealed class StripedStream : Stream
+internal sealed class StripedStream : ForwardReadStream
 {
     private readonly Func<long, CancellationToken, Task<HttpResponseMessage>> _reopen;
     private readonly EntityTagHeaderValue _tag;
@@ -26,20 +27,6 @@ internal sealed class StripedStream : Stream
         (_main, _tag, _ahead, _reopen) = (main, tag, new Queue<Stripe>(stripes.Parts), reopen);
         _stripes = stripes;
         _length = main.Content.Headers.ContentLength;
-    }
-
-    public override bool CanRead => true;
-
-    public override bool CanSeek => false;
-
-    public override bool CanWrite => false;
-
-    public override long Length => throw new NotSupportedException();
-
-    public override long Position
-    {
-        get => throw new NotSupportedException();
-        set => throw new NotSupportedException();
     }
 
     public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
@@ -73,18 +60,6 @@ internal sealed class StripedStream : Stream
             return count;
         }
     }
-
-    public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException("bundles are read asynchronously");
-
-    public override void Flush()
-    {
-    }
-
-    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-    public override void SetLength(long value) => throw new NotSupportedException();
-
-    public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
 
     protected override void Dispose(bool disposing)
     {

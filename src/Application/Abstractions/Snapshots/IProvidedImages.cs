@@ -22,8 +22,12 @@ public sealed record RemoteLayerRequest(string ChainId, string? ParentChainId, I
 public sealed record RootFilesystemLayers(string MetadataDirectory, string? GateDirectory, string? ObjectsDirectory, string? TailDirectory = null)
 {
     /// <summary>
-    /// The metadata directory is an overlay in which opens are watched: the container's overlay needs <c>xino=on</c> to know files of it that were copied up, see ADR 0033.
+    /// What the container's overlay needs on a watched one, to know files that were copied up as those that they were: a lower layer without a UUID is followed only where one of some features is on, and this one
+    /// leaves nothing behind in the upper layer (ADR 0033).
     /// </summary>
+    public const string WatchedOption = "xino=on";
+
+    /// <summary>The metadata directory is an overlay in which opens are watched: <see cref="WatchedOption"/>.</summary>
     public bool IsWatched { get; init; }
 }
 

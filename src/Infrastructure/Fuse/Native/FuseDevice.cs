@@ -2,6 +2,7 @@ using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
 using Starlight.Domain.SharedKernel;
 using Starlight.Infrastructure.Mounts.Native;
+using Starlight.Infrastructure.Native;
 
 namespace Starlight.Infrastructure.Fuse.Native;
 
@@ -19,13 +20,11 @@ internal sealed unsafe partial class FuseDevice : IDisposable
     private const int O_RDWR = 2;
     private const int O_NONBLOCK = 0x800;
     private const int O_CLOEXEC = 0x80000;
-    private const int EFD_CLOEXEC = O_CLOEXEC;
-    private const int EFD_NONBLOCK = O_NONBLOCK;
 
     private readonly SafeFileHandle _device;
-    private readonly SafeFileHandle _stop;
+    private readonly WakeEvent _stop;
 
-    private FuseDevice(SafeFileHandle device, SafeFileHandle stop)
+    private FuseDevice(SafeFileHandle device, WakeEvent stop)
     {
         _device = device;
         _stop = stop;
@@ -49,13 +48,16 @@ internal sealed unsafe partial class FuseDevice : IDisposable
                     ErrorKind.Unsupported));
             }
 
-            int stop = EventFdNative(0, EFD_CLOEXEC | EFD_NONBLOCK);
-            if (stop < 0)
+            SafeFileHandle device = new(fd, ownsHandle: true);
+            try
             {
-                throw new InvalidOperationException($"eventfd failed: {Errno.Describe(Errno.Last)}");
+                return new FuseDevice(device, new WakeEvent());
             }
-
-            return new FuseDevice(new SafeFileHandle(fd, ownsHandle: true), new SafeFileHandle(stop, ownsHandle: true));
+            catch (IOException)
+            {
+                device.Dispose();
+                throw;
+            }
         }
     }
 
@@ -114,14 +116,10 @@ internal sealed unsafe partial class FuseDevice : IDisposable
     }
 
     /// <summary>Where one thread waits for requests; disposed of before this.</summary>
-    public FuseQueue CreateQueue() => new(Descriptor, (int)_stop.DangerousGetHandle());
+    public FuseQueue CreateQueue() => new(Descriptor, _stop.Descriptor);
 
     /// <summary>Makes every present and later <see cref="Read"/> give 0.</summary>
-    public void Stop()
-    {
-        ulong one = 1;
-        _ = WriteNative((int)_stop.DangerousGetHandle(), (byte*)&one, sizeof(ulong));
-    }
+    public void Stop() => _stop.Set();
 
     /// <summary>Closes the connection: whoever still waits in the kernel gets ENOTCONN. No reader may be active.</summary>
     public void Dispose()
@@ -138,7 +136,4 @@ internal sealed unsafe partial class FuseDevice : IDisposable
 
     [LibraryImport("libc", EntryPoint = "write", SetLastError = true)]
     private static partial nint WriteNative(int fd, byte* buffer, nuint count);
-
-    [LibraryImport("libc", EntryPoint = "eventfd", SetLastError = true)]
-    private static partial int EventFdNative(uint initial, int flags);
 }

@@ -2,6 +2,7 @@ using System.Security.Cryptography;
 using Microsoft.Win32.SafeHandles;
 using Starlight.Domain.Content;
 using Starlight.Infrastructure.Images.Layers;
+using Starlight.Infrastructure.Streams;
 
 namespace Starlight.Infrastructure.Images.EStargz;
 

@@ -1,5 +1,6 @@
 using Starlight.Infrastructure.Images.Layers;
 using Starlight.Infrastructure.Images.Tar;
+using Starlight.Infrastructure.Streams;
 
 namespace Starlight.Infrastructure.Images.EStargz;
 

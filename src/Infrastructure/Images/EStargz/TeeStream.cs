@@ -1,4 +1,5 @@
 using Starlight.Infrastructure.Images.Layers;
+using Starlight.Infrastructure.Streams;
 
 namespace Starlight.Infrastructure.Images.EStargz;
 

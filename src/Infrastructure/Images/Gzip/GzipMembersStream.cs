@@ -1,5 +1,6 @@
 using System.IO.Compression;
 using Starlight.Infrastructure.Images.Layers;
+using Starlight.Infrastructure.Streams;
 
 namespace Starlight.Infrastructure.Images.Gzip;
 

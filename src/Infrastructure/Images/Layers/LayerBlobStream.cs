@@ -1,3 +1,5 @@
+using Starlight.Infrastructure.Streams;
+
 namespace Starlight.Infrastructure.Images.Layers;
 
 /// <summary>

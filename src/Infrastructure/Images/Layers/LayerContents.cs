@@ -4,6 +4,7 @@ using Starlight.Application.Abstractions.Catalog;
 using Starlight.Application.Abstractions.Images;
 using Starlight.Domain.Catalog;
 using Starlight.Domain.Content;
+using Starlight.Infrastructure.Streams;
 
 namespace Starlight.Infrastructure.Images.Layers;
 

@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using Starlight.Infrastructure.Compression;
 using Starlight.Infrastructure.Images.Gzip;
+using Starlight.Infrastructure.Streams;
 
 namespace Starlight.Infrastructure.Images.Layers;
 

@@ -36,8 +36,6 @@ internal sealed unsafe partial class Fanotify : IDisposable
     /// <summary>Said to the kernel itself, which refuses to open files above 2 GB without; its number is not the same everywhere (open(2), asm/fcntl.h).</summary>
     private static readonly int O_LARGEFILE = RuntimeInformation.ProcessArchitecture == Architecture.X64 ? 0x8000 : 0x20000;
 
-    private const int EFD_CLOEXEC = O_CLOEXEC;
-    private const int EFD_NONBLOCK = O_NONBLOCK;
     private const short POLLIN = 1;
 
     /// <summary>struct fanotify_event_metadata: <c>event_len u32, vers u8, reserved u8, metadata_len u16, mask u64, fd s32, pid s32</c>.</summary>
@@ -48,13 +46,9 @@ internal sealed unsafe partial class Fanotify : IDisposable
     private const int EventsPerRead = 64;
 
     private readonly SafeFileHandle _group;
-    private readonly SafeFileHandle _stop;
+    private readonly WakeEvent _stop = new();
 
-    private Fanotify(SafeFileHandle group, SafeFileHandle stop)
-    {
-        _group = group;
-        _stop = stop;
-    }
+    private Fanotify(SafeFileHandle group) => _group = group;
 
     /// <summary>From when this returns, every open is heard of.</summary>
     /// <param name="mountPoint">Any mount of the file system.</param>
@@ -62,16 +56,9 @@ internal sealed unsafe partial class Fanotify : IDisposable
     public static Fanotify Start(string mountPoint)
     {
         SafeFileHandle group = new(fanotify_init(FAN_CLOEXEC | FAN_NONBLOCK | FAN_UNLIMITED_QUEUE | FAN_UNLIMITED_MARKS, (uint)(O_CLOEXEC | O_NOATIME | O_NONBLOCK | O_LARGEFILE)), ownsHandle: true);
-        if (!group.IsInvalid)
+        if (!group.IsInvalid && fanotify_mark(group, FAN_MARK_ADD | FAN_MARK_FILESYSTEM, FAN_OPEN, FileStatus.AT_FDCWD, mountPoint) == 0)
         {
-            if (fanotify_mark(group, FAN_MARK_ADD | FAN_MARK_FILESYSTEM, FAN_OPEN, FileStatus.AT_FDCWD, mountPoint) == 0)
-            {
-                SafeFileHandle stop = new(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), ownsHandle: true);
-                if (!stop.IsInvalid)
-                {
-                    return new Fanotify(group, stop);
-                }
-            }
+            return new Fanotify(group);
         }
 
         int errno = Errno.Last;
@@ -84,7 +71,7 @@ internal sealed unsafe partial class Fanotify : IDisposable
     /// <returns>False once <see cref="Stop"/> was called and everything opened before has been told, or no more are wanted.</returns>
     public bool Read(Func<ulong, bool> opened)
     {
-        Span<PollEntry> polled = [new() { Descriptor = Number(_group), Wanted = POLLIN }, new() { Descriptor = Number(_stop), Wanted = POLLIN }];
+        Span<PollEntry> polled = [new() { Descriptor = Number(_group), Wanted = POLLIN }, new() { Descriptor = _stop.Descriptor, Wanted = POLLIN }];
         fixed (PollEntry* entries = polled)
         {
             while (poll(entries, (nuint)polled.Length, -1) < 0)
@@ -102,11 +89,7 @@ internal sealed unsafe partial class Fanotify : IDisposable
     }
 
     /// <summary>Ends the waiting.</summary>
-    public void Stop()
-    {
-        ulong one = 1;
-        _ = write(_stop, &one, sizeof(ulong));
-    }
+    public void Stop() => _stop.Set();
 
     /// <summary>Nothing is heard any more, and whoever opens something pays nothing any more.</summary>
     public void Close() => _group.Dispose();
@@ -168,16 +151,10 @@ internal sealed unsafe partial class Fanotify : IDisposable
     private static partial int fanotify_mark(SafeFileHandle group, uint flags, ulong mask, int at, string? path);
 
     [LibraryImport("libc", SetLastError = true)]
-    private static partial int eventfd(uint initial, int flags);
-
-    [LibraryImport("libc", SetLastError = true)]
     private static partial int poll(PollEntry* entries, nuint count, int timeout);
 
     [LibraryImport("libc", SetLastError = true)]
     private static partial nint read(SafeFileHandle file, byte* buffer, nuint length);
-
-    [LibraryImport("libc", SetLastError = true)]
-    private static partial nint write(SafeFileHandle file, void* buffer, nuint length);
 
     /// <summary>struct pollfd.</summary>
     [StructLayout(LayoutKind.Sequential)]

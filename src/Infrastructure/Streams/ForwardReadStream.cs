@@ -1,4 +1,4 @@
-namespace Starlight.Infrastructure.Images.Layers;
+namespace Starlight.Infrastructure.Streams;
 
 /// <summary>What our read-once streams have in common: asynchronous reads, front to back, and nothing else.</summary>
 internal abstract class ForwardReadStream : Stream
@@ -22,7 +22,7 @@ internal abstract class ForwardReadStream : Stream
     public sealed override Task<int> ReadAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) =>
         ReadAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
 
-    public sealed override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException("layers are read asynchronously");
+    public sealed override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException("read asynchronously");
 
     public sealed override void Flush()
     {
